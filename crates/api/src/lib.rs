@@ -1,0 +1,1 @@
+//! Engine API wire types, versions, stream framing, filters and the error body. Pure data.

@@ -1,0 +1,3 @@
+//! The executable `boxship`: dispatch by role.
+
+fn main() {}

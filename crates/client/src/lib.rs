@@ -1,0 +1,1 @@
+//! Engine API client: unix, tcp, TLS, ssh; hijacked streams.

@@ -1,0 +1,1 @@
+//! The domain: containers, exec, images, events. No HTTP.

@@ -1,0 +1,1 @@
+//! Images in transit: load, save and import of archives.

@@ -1,0 +1,1 @@
+//! Tar archive to folder and back: apply, diff, whiteouts, safe resolution, compression.

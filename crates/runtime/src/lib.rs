@@ -1,0 +1,1 @@
+//! The OCI runtime: create, start, exec, kill, delete; cgroups; seccomp compiler.

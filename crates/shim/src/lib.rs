@@ -1,0 +1,1 @@
+//! Supervises one container: streams, terminal, log, exit; outlives the daemon.

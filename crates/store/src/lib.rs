@@ -1,0 +1,1 @@
+//! Content, snapshots, image names and the database below the data root.

@@ -1,0 +1,1 @@
+//! What tests share: temporary hosts, images and the privilege gate.

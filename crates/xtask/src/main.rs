@@ -1,0 +1,3 @@
+//! The workshop: images, tests, benches, tidy.
+
+fn main() {}
