@@ -1,0 +1,166 @@
+//! What can go wrong in the domain: one error with a kind and the sentence a user reads.
+//!
+//! The sentences are the contract: the docker command line and docker-py look for parts of them, so the
+//! constructors here hold Docker's wording in one place. It never knows an HTTP status; `daemon` maps [`Kind`].
+
+use std::error::Error as StdError;
+
+/// The outcome of an operation of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure it was, mapped once to HTTP, once to exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The object does not exist (404).
+    NotFound,
+    /// The object's state or another object forbids it (409).
+    Conflict,
+    /// The request itself is wrong (400).
+    Invalid,
+    /// Not allowed (403).
+    Forbidden,
+    /// Something this needs is not there now (503).
+    Unavailable,
+    /// It already is as asked (304).
+    NotModified,
+    /// It failed on our side (500).
+    Internal,
+}
+
+/// A failed operation: kind, sentence, and where it came from.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` saying `message`.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same with its cause, whose text is appended: the API carries one string.
+    pub fn caused(
+        kind: Kind,
+        message: impl std::fmt::Display,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        let mut text = format!("{message}: {source}");
+        let mut deeper = source.source();
+        while let Some(cause) = deeper {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            deeper = cause.source();
+        }
+        Self { kind, message: text, source: Some(source) }
+    }
+
+    /// What sort of failure it was.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// A missing object.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    /// A state that forbids it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, message)
+    }
+
+    /// A wrong request.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// A forbidden one.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(Kind::Forbidden, message)
+    }
+
+    /// Something needed is missing now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// Already so.
+    pub fn not_modified(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotModified, message)
+    }
+
+    /// Our failure.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
+    /// `No such container: x`.
+    pub fn no_container(reference: &str) -> Self {
+        Self::not_found(format!("No such container: {reference}"))
+    }
+
+    /// `container x is not running`.
+    pub fn not_running(id: &str) -> Self {
+        Self::conflict(format!("container {id} is not running"))
+    }
+
+    /// `container x is paused`, as exec and kill say it.
+    pub fn paused(id: &str) -> Self {
+        Self::conflict(format!("container {id} is paused, unpause the container before exec"))
+    }
+
+    /// `No such image: x:latest`.
+    pub fn no_image(reference: &str) -> Self {
+        Self::not_found(format!("No such image: {reference}"))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        Self { kind: Kind::Internal, message: source.to_string(), source: Some(Box::new(source)) }
+    }
+}
+
+/// Runs blocking work (store, files) off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Err(Error::caused(Kind::Internal, "background work failed", failure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wordings_and_kinds() {
+        let table = [
+            (Error::no_container("x"), Kind::NotFound, "No such container: x"),
+            (Error::not_running("x"), Kind::Conflict, "container x is not running"),
+            (Error::no_image("a:latest"), Kind::NotFound, "No such image: a:latest"),
+        ];
+        for (error, kind, text) in table {
+            assert_eq!(error.kind(), kind);
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("disk full");
+        let error = Error::caused(Kind::Internal, "write row", cause);
+        assert_eq!(error.to_string(), "write row: disk full");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}

@@ -1,0 +1,127 @@
+//! Images: the engine's operations on them, each an `impl Engine` block in a file per verb.
+//!
+//! Names become digests here; bytes and layers are `store`'s business, registries `image`'s.
+
+use std::pin::Pin;
+
+use boxship_api as api;
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::io::AsyncRead;
+
+use crate::{Engine, Result};
+
+/// Progress of a long operation, one JSON object per item.
+pub type ProgressStream = Pin<Box<dyn Stream<Item = api::JsonMessage> + Send>>;
+/// Bytes of an archive.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+/// An archive that a client sends.
+pub type Input = Pin<Box<dyn AsyncRead + Send>>;
+
+/// `GET /images/json`.
+#[derive(Clone, Debug, Default)]
+pub struct ImageListOptions {
+    /// Intermediate ones too.
+    pub all: bool,
+    /// The filters.
+    pub filters: api::Filters,
+    /// Compute shared sizes.
+    pub shared_size: bool,
+    /// Tell digests.
+    pub digests: bool,
+}
+
+/// `DELETE /images/{name}`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImageRemoveOptions {
+    /// Even when stopped containers use it or several names point at it.
+    pub force: bool,
+    /// Keep untagged parents.
+    pub no_prune: bool,
+}
+
+/// `POST /images/create` with `fromSrc`.
+#[derive(Clone, Debug, Default)]
+pub struct ImageImportOptions {
+    /// `-` (the body); anything else is refused: nothing is downloaded.
+    pub source: String,
+    /// Repository of the new image; empty: none.
+    pub repo: String,
+    /// Tag.
+    pub tag: String,
+    /// Comment.
+    pub message: String,
+    /// Dockerfile instructions to apply to its configuration.
+    pub changes: Vec<String>,
+    /// Platform.
+    pub platform: Option<String>,
+}
+
+/// `POST /images/create` with `fromImage`.
+#[derive(Clone, Debug, Default)]
+pub struct ImagePullOptions {
+    /// Repository or full reference.
+    pub image: String,
+    /// Tag or digest; empty: all tags when `image` has none.
+    pub tag: String,
+    /// Platform.
+    pub platform: Option<String>,
+    /// Decoded `X-Registry-Auth`.
+    pub auth: Option<api::AuthConfig>,
+}
+
+impl Engine {
+    /// `GET /images/json`.
+    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<api::ImageSummary>> {
+        todo!()
+    }
+
+    /// `GET /images/{name}/json`.
+    pub async fn image_inspect(&self, _name: &str) -> Result<api::ImageInspect> {
+        todo!()
+    }
+
+    /// `GET /images/{name}/history`.
+    pub async fn image_history(&self, _name: &str) -> Result<Vec<api::ImageHistoryResponseItem>> {
+        todo!()
+    }
+
+    /// `POST /images/{name}/tag`.
+    pub async fn image_tag(&self, _name: &str, _repo: &str, _tag: &str) -> Result<()> {
+        todo!()
+    }
+
+    /// `DELETE /images/{name}`.
+    pub async fn image_remove(
+        &self,
+        _name: &str,
+        _options: ImageRemoveOptions,
+    ) -> Result<Vec<api::ImageDeleteResponseItem>> {
+        todo!()
+    }
+
+    /// `POST /images/load`.
+    pub async fn image_load(&self, _input: Input, _quiet: bool) -> Result<ProgressStream> {
+        todo!()
+    }
+
+    /// `GET /images/get`, `GET /images/{name}/get`.
+    pub async fn image_save(&self, _names: Vec<String>) -> Result<ByteStream> {
+        todo!()
+    }
+
+    /// `POST /images/create?fromSrc=`.
+    pub async fn image_import(&self, _options: ImageImportOptions, _input: Input) -> Result<ProgressStream> {
+        todo!()
+    }
+
+    /// `POST /images/create?fromImage=`.
+    pub async fn image_pull(&self, _options: ImagePullOptions) -> Result<ProgressStream> {
+        todo!()
+    }
+
+    /// `POST /images/prune`.
+    pub async fn image_prune(&self, _filters: &api::Filters) -> Result<api::ImagesPruneResponse> {
+        todo!()
+    }
+}
