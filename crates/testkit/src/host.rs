@@ -1,0 +1,249 @@
+//! A temporary host: one daemon with folders and a socket of its own, and the two command
+//! lines that speak to it, `boxship` and the stock `docker`.
+//!
+//! Dropping it removes every container, stops the daemon and checks that nothing is left.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::leaks::Snapshot;
+use crate::{images, require_program, require_root};
+
+/// How long a daemon may take to answer its first ping before a test gives up on it.
+const DAEMON_PATIENCE: Duration = Duration::from_secs(30);
+
+/// One daemon with its data root, exec root and socket in a temporary folder.
+pub struct Host {
+    exe: PathBuf,
+    dir: Option<tempfile::TempDir>,
+    daemon: Option<Child>,
+    arguments: Vec<String>,
+    before: Snapshot,
+}
+
+/// What a command printed and how it ended, with the text already decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Standard output without white space at its ends; panics unless the command succeeded.
+    #[track_caller]
+    pub fn ok(&self) -> &str {
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self.stdout.trim()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Host {
+    /// Starts a daemon from the executable `exe` (a test passes `env!("CARGO_BIN_EXE_boxship")`).
+    pub fn start(exe: impl Into<PathBuf>) -> Host {
+        Host::start_with(exe, &[])
+    }
+
+    /// The same with more arguments for `boxship daemon`.
+    pub fn start_with(exe: impl Into<PathBuf>, arguments: &[&str]) -> Host {
+        require_root();
+        let dir =
+            tempfile::Builder::new().prefix("boxship-test-").tempdir().expect("make a temporary folder");
+        let mut host = Host {
+            exe: exe.into(),
+            dir: Some(dir),
+            daemon: None,
+            arguments: arguments.iter().map(|a| a.to_string()).collect(),
+            before: Snapshot::take(),
+        };
+        host.start_daemon();
+        host
+    }
+
+    /// The temporary folder that holds all of this host.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().expect("the folder lives as long as the host").path()
+    }
+
+    /// The daemon's data root.
+    pub fn data_root(&self) -> PathBuf {
+        self.dir().join("data")
+    }
+
+    /// The daemon's exec root.
+    pub fn exec_root(&self) -> PathBuf {
+        self.dir().join("exec")
+    }
+
+    /// The address of the socket, as `DOCKER_HOST` takes it.
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// The path of the socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir().join("boxship.sock")
+    }
+
+    /// The daemon's process id.
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.as_ref().expect("the daemon runs").id()
+    }
+
+    /// Starts the daemon again after [`Host::kill_daemon`] or [`Host::stop_daemon`].
+    pub fn start_daemon(&mut self) {
+        assert!(self.daemon.is_none(), "the daemon runs already");
+        let log = fs::File::options().create(true).append(true).open(self.dir().join("daemon.log"));
+        let log = log.expect("open the daemon's log");
+        let child = Command::new(&self.exe)
+            .arg("daemon")
+            .args(["-H", &self.address()])
+            .arg("--data-root")
+            .arg(self.data_root())
+            .arg("--exec-root")
+            .arg(self.exec_root())
+            .arg("--pidfile")
+            .arg(self.dir().join("boxship.pid"))
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("share the log"))
+            .stderr(log)
+            .spawn()
+            .expect("start the daemon");
+        self.daemon = Some(child);
+        self.await_daemon();
+    }
+
+    fn await_daemon(&mut self) {
+        let deadline = Instant::now() + DAEMON_PATIENCE;
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
+            let child = self.daemon.as_mut().expect("the daemon was started");
+            let ended = child.try_wait().expect("look at the daemon");
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.daemon_log());
+            assert!(Instant::now() < deadline, "the daemon doesn't answer:\n{}", self.daemon_log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the daemon has logged.
+    pub fn daemon_log(&self) -> String {
+        fs::read_to_string(self.dir().join("daemon.log")).unwrap_or_default()
+    }
+
+    /// Kills the daemon with SIGKILL: nothing it holds in memory survives.
+    pub fn kill_daemon(&mut self) {
+        let mut child = self.daemon.take().expect("the daemon runs");
+        child.kill().expect("kill the daemon");
+        child.wait().expect("reap the daemon");
+    }
+
+    /// Stops the daemon with SIGTERM and waits until it has ended.
+    pub fn stop_daemon(&mut self) {
+        let mut child = self.daemon.take().expect("the daemon runs");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal the daemon");
+        let status = child.wait().expect("reap the daemon");
+        assert!(status.success(), "the daemon ended with {status}:\n{}", self.daemon_log());
+    }
+
+    /// A `boxship` command that speaks to this daemon.
+    pub fn boxship_command(&self) -> Command {
+        let mut command = Command::new(&self.exe);
+        self.point(&mut command);
+        command
+    }
+
+    /// A `docker` command (the stock client) that speaks to this daemon.
+    pub fn docker_command(&self) -> Command {
+        let mut command = Command::new(require_program("docker", "docker.io"));
+        self.point(&mut command);
+        command
+    }
+
+    fn point(&self, command: &mut Command) {
+        command.env("DOCKER_HOST", self.address()).env_remove("BOXSHIP_HOST").env_remove("DOCKER_CONTEXT");
+        command.env("BOXSHIP_NO_AUTOSTART", "1").env("DOCKER_CONFIG", self.dir().join("client"));
+        command.env("DOCKER_CLI_HINTS", "false").stdin(Stdio::null());
+    }
+
+    /// Runs `boxship` with these arguments to its end.
+    pub fn boxship<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        self.boxship_command().args(arguments).output().expect("run boxship").into()
+    }
+
+    /// Runs the stock `docker` with these arguments to its end.
+    pub fn docker<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        self.docker_command().args(arguments).output().expect("run docker").into()
+    }
+
+    /// Splits `line` at spaces and runs it with `boxship`.
+    pub fn run(&self, line: &str) -> Ran {
+        self.boxship(line.split_whitespace())
+    }
+
+    /// Loads busybox into this host.
+    pub fn load_busybox(&self) {
+        self.load(&images::busybox());
+    }
+
+    /// Loads an archive into this host.
+    pub fn load(&self, archive: &Path) {
+        self.boxship([OsStr::new("load"), OsStr::new("-i"), archive.as_os_str()]).ok();
+    }
+
+    fn remove_containers(&self) {
+        let ids = self.boxship(["ps", "-aq"]);
+        let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
+        if !ids.is_empty() {
+            self.boxship(["rm", "-f"].iter().chain(ids.iter())).ok();
+        }
+    }
+
+    /// Ends the host and checks that nothing of it is left; what dropping does.
+    fn finish(&mut self) {
+        if self.daemon.is_none() {
+            self.start_daemon();
+        }
+        self.remove_containers();
+        self.stop_daemon();
+        let dir = self.dir.take().expect("finished once");
+        let left = self.before.left_behind(dir.path());
+        assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+        dir.close().expect("remove the temporary folder");
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return self.finish();
+        }
+        // A failing test still must not leave a daemon or containers to the next one.
+        eprintln!("--- daemon.log ---\n{}", self.daemon_log());
+        if self.daemon.is_some() {
+            let ids = self.boxship(["ps", "-aq"]);
+            let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
+            let _ = self.boxship(["rm", "-f"].iter().chain(ids.iter()));
+        }
+        if let Some(mut child) = self.daemon.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
