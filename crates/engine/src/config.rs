@@ -27,7 +27,7 @@ pub struct EngineConfig {
     /// Default log options.
     pub log_opts: HashMap<String, String>,
     /// Default resource limits of processes, by name.
-    pub default_ulimits: BTreeMap<String, api::Ulimit>,
+    pub default_ulimits: BTreeMap<String, api::container::Ulimit>,
     /// Default size of /dev/shm in bytes.
     pub default_shm_size: i64,
     /// Default IPC mode: `private` or `shareable`.

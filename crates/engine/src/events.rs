@@ -21,7 +21,7 @@ impl Engine {
     pub fn events(
         &self,
         _options: EventsOptions,
-    ) -> Result<impl Stream<Item = api::EventMessage> + Send + use<>> {
+    ) -> Result<impl Stream<Item = api::event::Message> + Send + use<>> {
         Ok(futures_util::stream::empty())
     }
 }

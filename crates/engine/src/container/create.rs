@@ -18,8 +18,8 @@ impl Engine {
     pub async fn container_create(
         &self,
         _options: CreateOptions,
-        _request: api::ContainerCreateRequest,
-    ) -> Result<api::ContainerCreateResponse> {
+        _request: api::container::CreateRequest,
+    ) -> Result<api::container::CreateResponse> {
         todo!()
     }
 }

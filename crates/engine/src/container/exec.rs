@@ -8,17 +8,17 @@ use super::Attachment;
 
 impl Engine {
     /// `POST /containers/{id}/exec`.
-    pub async fn exec_create(&self, _reference: &str, _config: api::ExecConfig) -> Result<api::IDResponse> {
+    pub async fn exec_create(&self, _reference: &str, _config: api::exec::ExecCreateRequest) -> Result<api::exec::ExecCreateResponse> {
         todo!()
     }
 
     /// `POST /exec/{id}/start` with `Detach`: returns when it runs.
-    pub async fn exec_start_detached(&self, _exec_id: &str, _config: api::ExecStartConfig) -> Result<()> {
+    pub async fn exec_start_detached(&self, _exec_id: &str, _config: api::exec::ExecStartRequest) -> Result<()> {
         todo!()
     }
 
     /// `POST /exec/{id}/start` attached: joined before the process starts.
-    pub async fn exec_start(&self, _exec_id: &str, _config: api::ExecStartConfig) -> Result<Attachment> {
+    pub async fn exec_start(&self, _exec_id: &str, _config: api::exec::ExecStartRequest) -> Result<Attachment> {
         todo!()
     }
 
@@ -28,7 +28,7 @@ impl Engine {
     }
 
     /// `GET /exec/{id}/json`.
-    pub async fn exec_inspect(&self, _exec_id: &str) -> Result<api::ExecInspectResponse> {
+    pub async fn exec_inspect(&self, _exec_id: &str) -> Result<api::exec::ExecInspectResponse> {
         todo!()
     }
 }

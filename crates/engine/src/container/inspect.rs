@@ -10,7 +10,7 @@ impl Engine {
         &self,
         _reference: &str,
         _size: bool,
-    ) -> Result<api::ContainerInspectResponse> {
+    ) -> Result<api::container::InspectResponse> {
         todo!()
     }
 }

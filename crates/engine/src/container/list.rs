@@ -19,7 +19,7 @@ pub struct ListOptions {
 
 impl Engine {
     /// `GET /containers/json`.
-    pub async fn container_list(&self, _options: ListOptions) -> Result<Vec<api::ContainerSummary>> {
+    pub async fn container_list(&self, _options: ListOptions) -> Result<Vec<api::container::Summary>> {
         todo!()
     }
 }

@@ -6,7 +6,7 @@ use crate::{Engine, Result};
 
 impl Engine {
     /// `POST /containers/prune`.
-    pub async fn container_prune(&self, _filters: &api::Filters) -> Result<api::ContainerPruneResponse> {
+    pub async fn container_prune(&self, _filters: &api::Filters) -> Result<api::container::PruneReport> {
         todo!()
     }
 }

@@ -23,7 +23,7 @@ impl Engine {
         &self,
         _reference: &str,
         _options: StatsOptions,
-    ) -> Result<Pin<Box<dyn Stream<Item = Result<api::ContainerStatsResponse>> + Send>>> {
+    ) -> Result<Pin<Box<dyn Stream<Item = Result<api::container::StatsResponse>> + Send>>> {
         todo!()
     }
 }

@@ -6,7 +6,7 @@ use crate::{Engine, Result};
 
 impl Engine {
     /// `GET /containers/{id}/top`; `ps_args` in ps's own grammar, empty is `-ef`.
-    pub async fn container_top(&self, _reference: &str, _ps_args: &str) -> Result<api::ContainerTopResponse> {
+    pub async fn container_top(&self, _reference: &str, _ps_args: &str) -> Result<api::container::TopResponse> {
         todo!()
     }
 }

@@ -9,8 +9,8 @@ impl Engine {
     pub async fn container_update(
         &self,
         _reference: &str,
-        _request: api::ContainerUpdateRequest,
-    ) -> Result<api::ContainerUpdateResponse> {
+        _request: api::container::UpdateConfig,
+    ) -> Result<api::container::UpdateResponse> {
         todo!()
     }
 }

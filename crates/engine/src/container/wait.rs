@@ -28,7 +28,7 @@ pub struct ContainerWait {}
 
 impl ContainerWait {
     /// Waits for the condition. An exit whose recording failed has `error` set.
-    pub async fn finish(self) -> Result<api::ContainerWaitResponse> {
+    pub async fn finish(self) -> Result<api::container::WaitResponse> {
         todo!()
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::AsyncRead;
 use crate::{Engine, Result};
 
 /// Progress of a long operation, one JSON object per item.
-pub type ProgressStream = Pin<Box<dyn Stream<Item = api::JsonMessage> + Send>>;
+pub type ProgressStream = Pin<Box<dyn Stream<Item = api::progress::ProgressMessage> + Send>>;
 /// Bytes of an archive.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 /// An archive that a client sends.
@@ -67,7 +67,7 @@ pub struct ImagePullOptions {
     /// Platform.
     pub platform: Option<String>,
     /// Decoded `X-Registry-Auth`.
-    pub auth: Option<api::AuthConfig>,
+    pub auth: Option<api::auth::AuthConfig>,
 }
 
 impl Engine {
