@@ -14,6 +14,7 @@ mod error;
 pub mod events;
 pub mod image;
 mod info;
+pub mod spec;
 
 pub use config::EngineConfig;
 pub use df::DiskUsageOptions;
