@@ -1,0 +1,152 @@
+//! Images on the wire: list, inspect, history, removal, prune.
+
+use crate::container::{DriverData, HealthConfig};
+use crate::json::wire;
+use crate::port::PortSet;
+use std::collections::BTreeMap;
+
+wire! {
+    /// `GET /images/json`: one image.
+    pub struct Summary {
+        /// Containers that use it; -1 when not counted.
+        pub containers: i64,
+        /// When it was made (Unix seconds).
+        pub created: i64,
+        /// Its identifier, the digest of its configuration.
+        pub id: String,
+        /// Its labels.
+        pub labels: Option<BTreeMap<String, String>>,
+        /// The image it was made from here.
+        pub parent_id: String,
+        /// Names with digests.
+        pub repo_digests: Vec<String>,
+        /// Names with tags.
+        pub repo_tags: Vec<String>,
+        /// Bytes shared with other images; -1 when not counted.
+        pub shared_size: i64,
+        /// Bytes in all.
+        pub size: i64,
+        /// The same, for clients before 1.44.
+        opt virtual_size: i64,
+    }
+
+    /// `GET /images/{name}/json`.
+    pub struct InspectResponse {
+        /// Its identifier.
+        pub id: String,
+        /// Names with tags.
+        pub repo_tags: Vec<String>,
+        /// Names with digests.
+        pub repo_digests: Vec<String>,
+        /// The image it was made from here.
+        pub parent: String,
+        /// The commit's or import's message.
+        pub comment: String,
+        /// When it was made; left out when the image does not tell.
+        opt created: String,
+        /// Written by Docker before 25: the container it was made from.
+        opt container: String,
+        /// The version that made it.
+        pub docker_version: String,
+        /// Its author.
+        pub author: String,
+        /// What containers inherit.
+        pub config: Option<ImageConfig>,
+        /// The processor.
+        pub architecture: String,
+        /// Its variant.
+        opt variant: String,
+        /// The operating system.
+        pub os: String,
+        /// Its version.
+        opt os_version: String,
+        /// Bytes in all.
+        pub size: i64,
+        /// The same, for clients before 1.44.
+        opt virtual_size: i64,
+        /// What the storage driver knows.
+        pub graph_driver: DriverData,
+        /// Its layers.
+        #[serde(rename = "RootFS")]
+        pub root_fs: RootFs,
+        /// What only this host knows.
+        pub metadata: Metadata,
+    }
+
+    /// What containers inherit from an image (the fields of 1.50 and later).
+    pub struct ImageConfig {
+        /// `user[:group]`.
+        opt user: String,
+        /// Ports the application listens on.
+        opt exposed_ports: PortSet,
+        /// `NAME=value`.
+        opt env: Vec<String>,
+        /// The entry point.
+        opt entrypoint: Vec<String>,
+        /// The command, or the entry point's arguments.
+        opt cmd: Vec<String>,
+        /// Paths that are volumes.
+        opt volumes: BTreeMap<String, crate::Empty>,
+        /// Where the command starts.
+        opt working_dir: String,
+        /// Labels.
+        opt labels: BTreeMap<String, String>,
+        /// The signal that asks the command to stop.
+        opt stop_signal: String,
+        /// Windows: the command is already escaped.
+        opt args_escaped: bool,
+        /// How health is checked.
+        opt healthcheck: Option<HealthConfig>,
+        /// `ONBUILD` lines.
+        opt on_build: Vec<String>,
+        /// The shell of shell-form commands.
+        opt shell: Vec<String>,
+    }
+
+    /// An image's layers.
+    pub struct RootFs {
+        /// `layers`.
+        #[serde(rename = "Type")]
+        opt kind: String,
+        /// The digests of the uncompressed layers.
+        opt layers: Vec<String>,
+    }
+
+    /// What only this host knows of an image.
+    pub struct Metadata {
+        /// When it was named last; the zero time when never here.
+        pub last_tag_time: String,
+    }
+
+    /// `GET /images/{name}/history`: one step.
+    pub struct HistoryResponseItem {
+        /// A comment.
+        pub comment: String,
+        /// When (Unix seconds).
+        pub created: i64,
+        /// The command that made it.
+        pub created_by: String,
+        /// The image's identifier, or `<missing>`.
+        pub id: String,
+        /// Bytes added.
+        pub size: i64,
+        /// Names of this step.
+        pub tags: Option<Vec<String>>,
+    }
+
+    /// `DELETE /images/{name}`: one thing that was done.
+    pub struct DeleteResponseItem {
+        /// The image that was removed.
+        opt deleted: String,
+        /// The name that was removed.
+        opt untagged: String,
+    }
+
+    /// `POST /images/prune`.
+    pub struct PruneReport {
+        /// What was done.
+        pub images_deleted: Option<Vec<DeleteResponseItem>>,
+        /// Bytes won.
+        pub space_reclaimed: u64,
+    }
+}
