@@ -58,7 +58,8 @@ fn build() -> io::Result<Vec<u8>> {
     let config_name = format!("{}.json", Digest::of(config.as_bytes()).hex());
     let layer_name = format!("{}/layer.tar", diff_id.hex());
     let manifest =
-        json!([{ "Config": config_name, "RepoTags": ["hello-world:latest"], "Layers": [layer_name] }]).to_string();
+        json!([{ "Config": config_name, "RepoTags": ["hello-world:latest"], "Layers": [layer_name] }])
+            .to_string();
     let mut outer = tar::Builder::new(Vec::new());
     append(&mut outer, &config_name, config.as_bytes(), 0o644)?;
     append(&mut outer, &layer_name, &layer, 0o644)?;
@@ -123,14 +124,14 @@ fn code_aarch64(_text: u64) -> Vec<u8> {
     const WORDS: u32 = 8;
     let distance = (WORDS - 2) * 4; // from the adr instruction to the text behind the code
     let words: [u32; WORDS as usize] = [
-        0xd280_0020,                                   // mov x0, 1
-        0xd280_0808,                                   // mov x8, 64 (write)
-        0x1000_0001 | ((distance >> 2) << 5),          // adr x1, text
-        0xd280_0002 | ((GREETING.len() as u32) << 5),  // mov x2, length
-        0xd400_0001,                                   // svc 0
-        0xd280_0000,                                   // mov x0, 0
-        0xd280_0ba8,                                   // mov x8, 93 (exit)
-        0xd400_0001,                                   // svc 0
+        0xd280_0020,                                  // mov x0, 1
+        0xd280_0808,                                  // mov x8, 64 (write)
+        0x1000_0001 | ((distance >> 2) << 5),         // adr x1, text
+        0xd280_0002 | ((GREETING.len() as u32) << 5), // mov x2, length
+        0xd400_0001,                                  // svc 0
+        0xd280_0000,                                  // mov x0, 0
+        0xd280_0ba8,                                  // mov x8, 93 (exit)
+        0xd400_0001,                                  // svc 0
     ];
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }

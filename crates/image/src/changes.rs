@@ -1,0 +1,1 @@
+//! Dockerfile instructions as `docker import -c` takes them.

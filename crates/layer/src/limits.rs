@@ -1,0 +1,36 @@
+//! Bounds on what one archive may cost, whoever made it.
+
+/// Bounds on one archive. Exceeding one is an error and the unpacked part is the caller's to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the uncompressed stream.
+    pub max_bytes: u64,
+    /// Entries in the archive.
+    pub max_entries: u64,
+    /// Components of a name.
+    pub max_depth: u32,
+    /// Uncompressed bytes per compressed byte, once more than [`Limits::RATIO_FROM`] bytes came out.
+    pub max_ratio: u64,
+    /// Bytes of all extended headers of one entry (long names, xattrs, sparse maps).
+    pub max_header: u64,
+    /// Logical length of a single file, holes included.
+    pub max_file: u64,
+}
+
+impl Limits {
+    /// Small streams may be compressed as well as they like: the ratio is looked at from here on.
+    pub const RATIO_FROM: u64 = 256 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_bytes: 256 << 30,
+            max_entries: 10_000_000,
+            max_depth: 1024,
+            max_ratio: 1100,
+            max_header: 4 << 20,
+            max_file: 4 << 40,
+        }
+    }
+}

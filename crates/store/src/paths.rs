@@ -1,0 +1,135 @@
+//! The whole tree on disk, documented once, where its paths are made.
+//!
+//! ```text
+//! <data-root>/boxship.db                     SQLite (WAL): the only metadata
+//! <data-root>/boxship.lock                   held by the one process that owns the tree
+//! <data-root>/content/sha256/<hex>           blobs: immutable, there only when whole
+//! <data-root>/content/ingest/<random>        blobs being written; removed when the store is opened
+//! <data-root>/layers/<name>/fs               unpacked layers: immutable after rename; <name> is in the database
+//! <data-root>/layers/unpack-<random>/fs      layers being unpacked; removed when the store is opened
+//! <data-root>/containers/<id>/upper          what the container changed (overlay upper folder)
+//! <data-root>/containers/<id>/work           overlay's own work folder
+//! <data-root>/containers/<id>/…              log, hosts, hostname, resolv.conf: the engine's and the shim's
+//! <data-root>/volumes/<name>/_data           volumes
+//! <data-root>/build/…                        cache mounts and step results of builds
+//! <data-root>/trash/<random>                 on the way out: emptied by `Store::sweep`
+//! <exec-root>/containers/<id>/…              sockets, shim and runtime state: may vanish with a reboot
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// Where everything lies. Making a path touches no disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    data_root: PathBuf,
+    exec_root: PathBuf,
+}
+
+impl Paths {
+    /// The tree below these two folders.
+    pub fn new(data_root: impl Into<PathBuf>, exec_root: impl Into<PathBuf>) -> Paths {
+        Paths { data_root: data_root.into(), exec_root: exec_root.into() }
+    }
+
+    /// What survives a reboot.
+    #[must_use]
+    pub fn data_root(&self) -> &Path {
+        &self.data_root
+    }
+
+    /// What may vanish with a reboot.
+    #[must_use]
+    pub fn exec_root(&self) -> &Path {
+        &self.exec_root
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.data_root.join("boxship.db")
+    }
+
+    /// The file whose lock says that a process owns the data root.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.data_root.join("boxship.lock")
+    }
+
+    /// The folder of whole blobs.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.data_root.join("content/sha256")
+    }
+
+    /// The folder of blobs being written.
+    #[must_use]
+    pub fn ingest(&self) -> PathBuf {
+        self.data_root.join("content/ingest")
+    }
+
+    /// The folder of unpacked layers.
+    #[must_use]
+    pub fn layers(&self) -> PathBuf {
+        self.data_root.join("layers")
+    }
+
+    /// The root folder of the unpacked layer that the database calls `name`.
+    #[must_use]
+    pub fn layer_fs(&self, name: &str) -> PathBuf {
+        self.layers().join(name).join("fs")
+    }
+
+    /// The folder of all containers.
+    #[must_use]
+    pub fn containers(&self) -> PathBuf {
+        self.data_root.join("containers")
+    }
+
+    /// A container's folder that survives a reboot: upper, work, log, hosts…
+    #[must_use]
+    pub fn container(&self, id: &str) -> PathBuf {
+        self.containers().join(id)
+    }
+
+    /// A container's upper folder.
+    #[must_use]
+    pub fn upper(&self, id: &str) -> PathBuf {
+        self.container(id).join("upper")
+    }
+
+    /// Overlay's work folder of a container.
+    #[must_use]
+    pub fn work(&self, id: &str) -> PathBuf {
+        self.container(id).join("work")
+    }
+
+    /// The folder of all volumes.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.data_root.join("volumes")
+    }
+
+    /// The builder's folder.
+    #[must_use]
+    pub fn build(&self) -> PathBuf {
+        self.data_root.join("build")
+    }
+
+    /// What was removed but not yet deleted.
+    #[must_use]
+    pub fn trash(&self) -> PathBuf {
+        self.data_root.join("trash")
+    }
+
+    /// The folder of all containers' sockets and run-time state.
+    #[must_use]
+    pub fn exec_containers(&self) -> PathBuf {
+        self.exec_root.join("containers")
+    }
+
+    /// A container's sockets and run-time state.
+    #[must_use]
+    pub fn exec_container(&self, id: &str) -> PathBuf {
+        self.exec_containers().join(id)
+    }
+}
