@@ -54,18 +54,7 @@ pub fn encode(stream: Stream, payload: &[u8], out: &mut Vec<u8>) {
 #[error("unrecognized input header: {0}")]
 pub struct UnknownStream(pub u8);
 
-/// Takes frames apart, however the bytes are cut.
-///
-/// ```
-/// use boxship_api::framing::{Decoder, Stream, encode};
-/// let mut bytes = Vec::new();
-/// encode(Stream::Stdout, b"hello", &mut bytes);
-/// let mut decoder = Decoder::default();
-/// let mut input = &bytes[..];
-/// while let Some((stream, payload)) = decoder.next(&mut input).unwrap() {
-///     assert_eq!((stream, payload), (Stream::Stdout, &b"hello"[..]));
-/// }
-/// ```
+/// Takes frames apart, however the bytes are cut: call [`Decoder::next`] until it gives `None`, then read more.
 #[derive(Debug, Default)]
 pub struct Decoder {
     header: [u8; HEADER_LEN],
