@@ -1,0 +1,88 @@
+//! States of a container and what leads from one to the next.
+
+use crate::{eventually, format, host};
+
+#[test]
+fn create_start_stop_start_remove() {
+    let host = host();
+    let id = host.boxship(["create", "--name", "x", "busybox", "sleep", "1000"]).ok().to_string();
+    assert_eq!(id.len(), 64);
+    assert_eq!(format(&host, "x", "{{.State.Status}}"), "created");
+    for _ in 0..2 {
+        assert_eq!(host.boxship(["start", "x"]).ok(), "x");
+        assert_eq!(format(&host, "x", "{{.State.Status}}"), "running");
+        assert_eq!(host.boxship(["stop", "-t", "0", "x"]).ok(), "x");
+        assert_eq!(format(&host, "x", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    }
+    assert_eq!(host.boxship(["rm", &id[..12]]).ok(), &id[..12]);
+}
+
+#[test]
+fn the_writable_layer_stays_over_a_restart() {
+    let host = host();
+    host.boxship(["run", "--name", "x", "busybox", "sh", "-c", "echo a >> /file; cat /file"]).ok();
+    assert_eq!(host.boxship(["start", "-a", "x"]).ok(), "a\na");
+    assert_eq!(host.boxship(["diff", "x"]).ok(), "A /file");
+}
+
+#[test]
+fn restart_policy_on_failure_counts() {
+    let host = host();
+    host.boxship(["run", "-d", "--name", "x", "--restart", "on-failure:2", "busybox", "false"]).ok();
+    eventually("the restarts are used up", || {
+        format(&host, "x", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}") == "2 exited 1"
+    });
+}
+
+#[test]
+fn pause_freezes_and_unpause_thaws() {
+    let host = host();
+    host.boxship(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).ok();
+    host.boxship(["pause", "x"]).ok();
+    assert_eq!(format(&host, "x", "{{.State.Status}} {{.State.Paused}}"), "paused true");
+    let ran = host.boxship(["exec", "x", "true"]);
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("is paused, unpause the container before exec"), "{}", ran.stderr);
+    host.boxship(["unpause", "x"]).ok();
+    host.boxship(["exec", "x", "true"]).ok();
+    host.boxship(["pause", "x"]).ok();
+    host.boxship(["rm", "-f", "x"]).ok();
+}
+
+#[test]
+fn rm_removes_itself_and_wait_tells_the_code() {
+    let host = host();
+    let ran = host.boxship(["run", "--rm", "--name", "x", "busybox", "sh", "-c", "exit 9"]);
+    assert_eq!(ran.code, 9);
+    eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
+    host.boxship(["run", "-d", "--rm", "--name", "x", "busybox", "sleep", "1000"]).ok();
+    host.boxship(["kill", "x"]).ok();
+    eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
+}
+
+#[test]
+fn standard_input_reaches_the_container() {
+    let host = host();
+    let mut child = host.boxship_command();
+    child.args(["run", "-i", "--rm", "busybox", "wc", "-c"]);
+    child.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, &vec![b'x'; 3_000_000]).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "3000000");
+}
+
+#[test]
+fn events_tell_a_life() {
+    let host = host();
+    host.boxship(["run", "--rm", "--name", "x", "busybox", "true"]).ok();
+    eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
+    let line =
+        ["events", "--since", "1h", "--until", "0s", "--filter", "type=container", "--format", "{{.Action}}"];
+    let ours = host.boxship(line);
+    assert_eq!(ours.ok(), "create\nattach\nstart\ndie\ndestroy");
+    assert_eq!(ours.stdout, host.docker(line).stdout);
+}

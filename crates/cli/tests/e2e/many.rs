@@ -1,0 +1,57 @@
+//! Many containers, in a row and at once: nothing stays behind (each host checks at its end),
+//! and neither descriptors nor threads of the daemon add up.
+
+use std::fs;
+
+use boxship_testkit::host::Host;
+
+use crate::{eventually, host};
+
+fn descriptors(host: &Host) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", host.daemon_pid())).unwrap().count()
+}
+
+fn resident_kb(host: &Host) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", host.daemon_pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn settled(host: &Host) {
+    eventually("all are removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
+}
+
+#[test]
+fn five_hundred_in_a_row() {
+    let host = host();
+    for _ in 0..100 {
+        host.boxship(["run", "--rm", "busybox", "true"]).ok();
+    }
+    settled(&host);
+    let (files, memory) = (descriptors(&host), resident_kb(&host));
+    for _ in 0..400 {
+        host.boxship(["run", "--rm", "busybox", "true"]).ok();
+    }
+    settled(&host);
+    eventually("descriptors are given back", || descriptors(&host) <= files + 5);
+    let after = resident_kb(&host);
+    assert!(after < memory + 8 * 1024, "the daemon grew from {memory} kB to {after} kB over 400 containers");
+}
+
+#[test]
+fn a_hundred_at_once() {
+    let host = host();
+    let before = descriptors(&host);
+    let mut starting: Vec<_> = (0..100)
+        .map(|n| {
+            let mut command = host.boxship_command();
+            command.args(["run", "-d", "--name", &format!("c{n}"), "busybox", "sleep", "1000"]);
+            command.stdout(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    assert!(starting.iter_mut().all(|child| child.wait().unwrap().success()));
+    assert_eq!(host.boxship(["ps", "-q"]).ok().lines().count(), 100);
+    let names: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+    host.boxship(["rm", "-f"].into_iter().map(String::from).chain(names)).ok();
+    eventually("descriptors are given back", || descriptors(&host) <= before + 5);
+}

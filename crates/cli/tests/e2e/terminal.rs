@@ -1,0 +1,109 @@
+//! A real terminal: prompt, resize, ctrl-c, detach keys. The terminal is tmux's.
+
+use std::process::Command;
+
+use boxship_testkit::{host::Host, require_program};
+
+use crate::{eventually, host};
+
+/// A terminal of 100×30 in which one command runs.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    fn open(host: &Host, name: &str, line: &str) -> Terminal {
+        let terminal = Terminal { socket: host.dir().join(name).display().to_string() };
+        let command = format!(
+            "env DOCKER_HOST={} BOXSHIP_NO_AUTOSTART=1 {line}; echo ended:$?; exec sleep 1000",
+            host.address()
+        );
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", &command]);
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = Command::new(require_program("tmux", "tmux"))
+            .arg("-S")
+            .arg(&self.socket)
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn send(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    #[track_caller]
+    fn expect(&self, text: &str) {
+        eventually(&format!("{text} on the screen"), || self.tmux(&["capture-pane", "-p"]).contains(text));
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").status();
+    }
+}
+
+#[test]
+fn a_shell_in_a_terminal() {
+    let host = host();
+    for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
+        let terminal = Terminal::open(&host, "shell", &format!("{client} run -it --rm --name x busybox sh"));
+        terminal.expect("/ #");
+        terminal.send(&["stty size; tty", "Enter"]);
+        terminal.expect("30 100");
+        terminal.tmux(&["resize-window", "-x", "80", "-y", "20"]);
+        terminal.send(&["clear; stty size", "Enter"]);
+        terminal.expect("20 80");
+        terminal.send(&["sleep 1000", "Enter"]);
+        terminal.send(&["C-c"]);
+        terminal.send(&["echo code:$?", "Enter"]);
+        terminal.expect("code:130");
+        terminal.send(&["exit 3", "Enter"]);
+        terminal.expect("ended:3");
+        eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
+    }
+}
+
+#[test]
+fn exec_and_detach_and_attach() {
+    let host = host();
+    for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
+        let terminal = Terminal::open(&host, "run", &format!("{client} run -it --name x busybox sh"));
+        terminal.expect("/ #");
+        terminal.send(&["C-p", "C-q"]);
+        terminal.expect("ended:0");
+        assert_eq!(crate::format(&host, "x", "{{.State.Running}}"), "true");
+        drop(terminal);
+        let terminal = Terminal::open(&host, "exec", &format!("{client} exec -it x sh"));
+        terminal.expect("/ #");
+        terminal.send(&["tty; echo in:$((1+1))", "Enter"]);
+        terminal.expect("in:2");
+        terminal.send(&["exit 4", "Enter"]);
+        terminal.expect("ended:4");
+        drop(terminal);
+        let terminal = Terminal::open(&host, "attach", &format!("{client} attach x"));
+        terminal.send(&["", "Enter"]);
+        terminal.send(&["exit 5", "Enter"]);
+        terminal.expect("ended:5");
+        host.boxship(["rm", "x"]).ok();
+    }
+}
+
+#[test]
+fn ctrl_c_reaches_a_container_without_terminal() {
+    let host = host();
+    let script = "trap 'echo caught; exit 8' INT; echo ready; while :; do sleep 0.1; done";
+    for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
+        let terminal = Terminal::open(&host, "int", &format!("{client} run --rm busybox sh -c \"{script}\""));
+        terminal.expect("ready");
+        terminal.send(&["C-c"]);
+        terminal.expect("caught");
+        terminal.expect("ended:8");
+    }
+}
