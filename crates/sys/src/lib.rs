@@ -8,6 +8,7 @@ pub mod clone;
 pub mod error;
 pub mod exe;
 pub mod fd;
+pub mod inherited;
 pub mod mount;
 pub mod namespace;
 pub mod path;
