@@ -1,1 +1,29 @@
-//! The OCI runtime: create, start, exec, kill, delete; cgroups; seccomp compiler.
+//! The OCI runtime: containers from a specification, through their life, to nothing left behind.
+//!
+//! [`create`] makes one whose process waits; a [`Container`] found by [`Container::load`] or [`list`] is started,
+//! joined by further processes ([`Container::exec`]), paused, killed and deleted. Synchronous, never starts a thread,
+//! and must be called from a process with one thread that runs from a sealed executable
+//! ([`boxship_sys::exe::continue_sealed`]): parts of it go on inside the container before its program does.
+//!
+//! How a container is made (each step in a file of its own):
+//!
+//! ```text
+//! caller: plan ─ cgroup ─ bind sources, overlay (detached mounts) ─ clone3 ──────────── hooks ─ limits ─ record
+//! child:                                  └ namespaces ─ mounts ─ devices ─ pivot ─ masks ─ rights ─ fifo ─ seccomp ─ exec
+//! ```
+
+pub mod cgroup;
+mod container;
+mod create;
+mod error;
+mod message;
+mod options;
+mod record;
+pub mod seccomp;
+
+pub use container::{Container, list};
+pub use create::create;
+pub use error::{Error, Result};
+pub use message::Step;
+pub use options::{CreateOptions, ExecOptions, Started, Stdio};
+pub use record::Record;
