@@ -19,7 +19,7 @@ pub struct DiskUsageOptions {
 
 impl Engine {
     /// `GET /system/df`.
-    pub async fn disk_usage(&self, _options: DiskUsageOptions) -> Result<api::SystemDataUsageResponse> {
+    pub async fn disk_usage(&self, _options: DiskUsageOptions) -> Result<api::system::DiskUsage> {
         todo!()
     }
 }

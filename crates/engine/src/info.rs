@@ -6,12 +6,12 @@ use crate::{Engine, Result};
 
 impl Engine {
     /// `GET /info`.
-    pub async fn system_info(&self) -> Result<api::SystemInfo> {
+    pub async fn system_info(&self) -> Result<api::system::Info> {
         todo!()
     }
 
     /// `GET /version`; `daemon` fills in the API versions.
-    pub async fn system_version(&self) -> Result<api::SystemVersion> {
+    pub async fn system_version(&self) -> Result<api::system::VersionResponse> {
         todo!()
     }
 }

@@ -72,17 +72,17 @@ pub struct ImagePullOptions {
 
 impl Engine {
     /// `GET /images/json`.
-    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<api::ImageSummary>> {
+    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<api::image::Summary>> {
         todo!()
     }
 
     /// `GET /images/{name}/json`.
-    pub async fn image_inspect(&self, _name: &str) -> Result<api::ImageInspect> {
+    pub async fn image_inspect(&self, _name: &str) -> Result<api::image::InspectResponse> {
         todo!()
     }
 
     /// `GET /images/{name}/history`.
-    pub async fn image_history(&self, _name: &str) -> Result<Vec<api::ImageHistoryResponseItem>> {
+    pub async fn image_history(&self, _name: &str) -> Result<Vec<api::image::HistoryResponseItem>> {
         todo!()
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         &self,
         _name: &str,
         _options: ImageRemoveOptions,
-    ) -> Result<Vec<api::ImageDeleteResponseItem>> {
+    ) -> Result<Vec<api::image::DeleteResponseItem>> {
         todo!()
     }
 
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// `POST /images/prune`.
-    pub async fn image_prune(&self, _filters: &api::Filters) -> Result<api::ImagesPruneResponse> {
+    pub async fn image_prune(&self, _filters: &api::Filters) -> Result<api::image::PruneReport> {
         todo!()
     }
 }
