@@ -9,7 +9,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -103,9 +103,13 @@ const BUSYBOX_GROUP: &str = "root:x:0:\ndaemon:x:1:\nadm:x:4:\naudio:x:29:\nwww-
 
 fn debian_root(root: &Path) {
     let debootstrap = require_program("debootstrap", "debootstrap");
-    let mirror = debian_mirror();
+    let (release, mirror) = debian_mirror();
     let mut command = Command::new(debootstrap);
-    command.args(["--variant=minbase", "--include=procps,python3-minimal", "bookworm"]).arg(root).arg(mirror);
+    command
+        .args(["--variant=minbase", "--include=procps,python3-minimal"])
+        .arg(release)
+        .arg(root)
+        .arg(mirror);
     let output = command.output().expect("run debootstrap");
     assert!(output.status.success(), "debootstrap failed:\n{}", String::from_utf8_lossy(&output.stdout));
     for dir in ["var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"] {
@@ -115,17 +119,15 @@ fn debian_root(root: &Path) {
     }
 }
 
-/// The package mirror that this machine itself is configured to use.
-fn debian_mirror() -> String {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    if let Ok(dir) = fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(dir.flatten().map(|entry| entry.path()));
-    }
-    let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    let words: Vec<String> =
-        texts.flat_map(|t| t.split_whitespace().map(String::from).collect::<Vec<_>>()).collect();
-    let mirror = words.into_iter().find(|w| w.starts_with("http") && !w.contains("security"));
-    mirror.expect("a Debian mirror in /etc/apt/sources.list or sources.list.d")
+/// The release and the package mirror that this machine's own apt is configured to use.
+fn debian_mirror() -> (String, String) {
+    let wanted = ["Origin: Debian", "Label: Debian", "Component: main", "Created-By: Packages"];
+    let mut command = Command::new(require_program("apt-get", "apt"));
+    let output = command.args(["indextargets", "--format", "$(CODENAME) $(REPO_URI)"]).args(wanted).output();
+    let text = String::from_utf8(output.expect("ask apt for its mirrors").stdout).expect("apt prints text");
+    let first = text.lines().filter(|line| !line.contains("-updates")).find_map(|line| line.split_once(' '));
+    let (release, mirror) = first.expect("apt knows no Debian mirror: check /etc/apt, run apt-get update");
+    (release.to_string(), mirror.to_string())
 }
 
 fn write_file(path: &Path, bytes: &[u8], mode: u32) {
@@ -135,12 +137,7 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32) {
 
 /// Packs `root` as a one-layer docker-archive.
 fn archive(root: &Path, recipe: &Recipe, target: &Path) -> io::Result<()> {
-    let layer = tempfile::NamedTempFile::new_in(cache())?;
-    let mut builder = tar::Builder::new(io::BufWriter::new(layer.reopen()?));
-    builder.follow_symlinks(false);
-    append_folder(&mut builder, root, Path::new(""))?;
-    builder.into_inner()?.flush()?;
-    let bytes = fs::read(layer.path())?;
+    let bytes = pack(root);
     let diff_id = hex(&Sha256::digest(&bytes));
     let config = json!({
         "architecture": architecture(), "os": "linux", "created": "2026-01-01T00:00:00Z",
@@ -169,17 +166,13 @@ pub fn architecture() -> &'static str {
     }
 }
 
-fn append_folder(builder: &mut tar::Builder<impl Write>, root: &Path, below: &Path) -> io::Result<()> {
-    let mut names: Vec<_> = fs::read_dir(root.join(below))?.collect::<Result<Vec<_>, _>>()?;
-    names.sort_by_key(|entry| entry.file_name());
-    for entry in names {
-        let name = below.join(entry.file_name());
-        builder.append_path_with_name(root.join(&name), &name)?;
-        if fs::symlink_metadata(root.join(&name))?.mode() & 0o170_000 == 0o040_000 {
-            append_folder(builder, root, &name)?;
-        }
-    }
-    Ok(())
+/// The folder as a layer, by the tar program: an archive that is not of our own making.
+fn pack(root: &Path) -> Vec<u8> {
+    let mut command = Command::new(require_program("tar", "tar"));
+    command.args(["--numeric-owner", "--sort=name", "--mtime=@1767225600", "-c", "."]).current_dir(root);
+    let output = command.output().expect("run tar");
+    assert!(output.status.success(), "tar failed: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 fn append_bytes(builder: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
