@@ -90,7 +90,8 @@ pub fn supports(flags: Flags) -> bool {
 /// Whether the kernel knows an action (`SECCOMP_RET_…`).
 pub fn supports_action(action: u32) -> bool {
     // SAFETY: the kernel reads one u32 from the pointer, which outlives the call.
-    let answer = unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, std::ptr::from_ref(&action)) };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, std::ptr::from_ref(&action)) };
     answer == 0
 }
 
