@@ -11,7 +11,21 @@
 //! It must never fork, never touch a container's files itself, and never print: what its process has to
 //! say before the log is open is returned as an [`Outcome`] for the command line to print.
 
+mod adapt;
+mod config;
+mod error;
+mod guard;
+mod http;
+mod listen;
+mod log;
+mod notify;
+mod routes;
+mod run;
+
 use std::ffi::OsString;
+
+use config::Wish;
+use error::Error;
 
 /// How the role ended and what its process has to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +40,27 @@ pub struct Outcome {
 
 /// Run the daemon with the arguments that follow `boxship daemon`, until it is told to stop.
 pub fn main(args: Vec<OsString>) -> Outcome {
-    let _ = args;
-    Outcome::default()
+    let said = |stdout: String| Outcome { stdout, ..Outcome::default() };
+    match config::read(args) {
+        Ok(Wish::Help) => said(config::help()),
+        Ok(Wish::Version) => said(format!("Boxship version {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Wish::Validate) => said("configuration OK\n".to_owned()),
+        Ok(Wish::Run(config)) => {
+            run::run(*config).map_or_else(|error| failed(&error), |()| Outcome::default())
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) -> Outcome {
+    let hint = match error {
+        Error::Usage { .. } => "\nSee 'boxship daemon --help'.",
+        _ => "",
+    };
+    let code = if matches!(error, Error::Usage { .. }) { 125 } else { 1 };
+    Outcome {
+        code,
+        stdout: String::new(),
+        stderr: format!("failed to start daemon: {}{hint}\n", error.told()),
+    }
 }

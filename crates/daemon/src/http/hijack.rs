@@ -1,0 +1,142 @@
+//! Attached streams: a connection that stops being HTTP (`101`, with an `Upgrade` header), or, for clients
+//! that ask without one, a streamed answer beside a streamed request.
+//!
+//! However it ends, nothing stays behind: the joined task ends with the client, with the container or with
+//! the daemon.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use boxship_api::framing::{MULTIPLEXED, RAW};
+use boxship_engine::container::Attachment;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use http::{HeaderValue, Request, StatusCode, Version as HttpVersion, header};
+use hyper::ext::ReasonPhrase;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use super::call::stopped;
+use super::{Call, Reply, body, reply};
+
+/// How long a client may take to close its side after we closed ours.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How much output waits for a slow reader.
+const BUFFERED: usize = 64 << 10;
+
+/// Join the client's connection to `attachment`.
+pub(crate) fn join(call: Call, attachment: Attachment) -> Reply {
+    if call.parts.headers.contains_key(header::UPGRADE) {
+        upgraded(call, attachment)
+    } else {
+        streamed(call, attachment)
+    }
+}
+
+fn upgraded(call: Call, attachment: Attachment) -> Reply {
+    let multiplexed = !attachment.tty && call.version.at_least(42);
+    let stopping = call.app.stopping.clone();
+    let mut request = Request::from_parts(call.parts, call.body);
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(connection) => {
+                let (input, output) = tokio::io::split(TokioIo::new(connection));
+                tokio::select! {
+                    () = run(attachment, input, output) => {}
+                    () = stopped(stopping) => {}
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the client left before its connection was taken over"),
+        }
+    });
+    let mut answer = reply::with_type(
+        StatusCode::SWITCHING_PROTOCOLS,
+        if multiplexed { MULTIPLEXED } else { RAW },
+        Body::empty(),
+    );
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("tcp"));
+    answer.extensions_mut().insert(ReasonPhrase::from_static(b"UPGRADED"));
+    answer
+}
+
+/// Run until the container or the client ends, then let the client take what was sent: closing a socket
+/// with unread input would show it an error instead of the end.
+async fn run(
+    attachment: Attachment,
+    mut input: impl AsyncRead + Unpin + Send,
+    mut output: impl AsyncWrite + Unpin + Send,
+) {
+    if let Err(error) = attachment.run(&mut input, &mut output).await {
+        tracing::debug!(%error, "attached streams broke off");
+    }
+    // A client that is gone can't be told; that is no failure.
+    let _ = output.shutdown().await;
+    let mut rest = [0; 4096];
+    let drain = async { while matches!(input.read(&mut rest).await, Ok(count) if count > 0) {} };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+fn streamed(call: Call, attachment: Attachment) -> Reply {
+    let stopping = call.app.stopping.clone();
+    let has_body = !body::is_missing(&call.parts.headers);
+    let data = call.body.into_data_stream().map_err(io::Error::other);
+    let (ours, theirs) = tokio::io::duplex(BUFFERED);
+    let (alive, gone) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let work = async {
+            let ended = if has_body {
+                attachment.run(StreamReader::new(data), ours).await
+            } else {
+                attachment.run(Silence, ours).await
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "attached streams broke off");
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            _ = gone => {}
+            () = stopped(stopping) => {}
+        }
+    });
+    let mut answer = reply::stream(RAW, Tied { stream: ReaderStream::new(theirs), _alive: alive });
+    // Old clients read what follows the head as the stream itself: no chunks, the end is the close.
+    *answer.version_mut() = HttpVersion::HTTP_10;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// An input that neither comes nor ends: a client without a body has not closed the container's input.
+struct Silence;
+
+impl AsyncRead for Silence {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// An answer that tells its producer when it is dropped.
+struct Tied<S> {
+    stream: S,
+    _alive: oneshot::Sender<()>,
+}
+
+impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Stream for Tied<S> {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.poll_next_unpin(context)
+    }
+}

@@ -1,0 +1,136 @@
+//! Images in and out: archives from and to the client, and registries.
+
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use boxship_api::auth::{self, AuthConfig};
+use boxship_api::image::InspectResponse;
+use boxship_engine::image::{ImageImportOptions, ImagePullOptions, Input, ProgressStream};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio_util::io::StreamReader;
+
+use crate::http::{Call, Failure, Reply, reply};
+
+/// `POST /images/load`.
+pub(crate) async fn load(mut call: Call) -> Result<Reply, Failure> {
+    refuse_platform(&call)?;
+    let quiet = call.query.switch_or("quiet", true);
+    let archive = input(&mut call);
+    let progress = call.engine().image_load(archive, quiet).await?;
+    Ok(told(&call, progress))
+}
+
+/// `GET /images/get`, `GET /images/{name}/get`.
+pub(crate) async fn save(call: Call) -> Result<Reply, Failure> {
+    refuse_platform(&call)?;
+    let names = if call.name.is_empty() { call.query.all("names") } else { vec![call.name.clone()] };
+    let bytes = call.engine().image_save(names).await?;
+    Ok(reply::stream("application/x-tar", call.until_stop(bytes.map_err(io::Error::other))))
+}
+
+/// `POST /images/create`: pull or import.
+pub(crate) async fn create(mut call: Call) -> Result<Reply, Failure> {
+    let text = |name: &str| call.query.text(name).unwrap_or_default().to_owned();
+    let platform = call.query.owned("platform").filter(|_| call.version.at_least(32));
+    let progress = match call.query.text("fromImage") {
+        Some(image) => {
+            let options = ImagePullOptions {
+                // `pull -a` sends a name with a trailing colon.
+                image: image.trim_end_matches(':').to_owned(),
+                tag: text("tag"),
+                platform,
+                auth: credentials(&call),
+            };
+            call.engine().image_pull(options).await?
+        }
+        None => {
+            let options = ImageImportOptions {
+                source: text("fromSrc"),
+                repo: text("repo"),
+                tag: text("tag"),
+                message: text("message"),
+                changes: call.query.all("changes"),
+                platform,
+            };
+            let archive = input(&mut call);
+            call.engine().image_import(options, archive).await?
+        }
+    };
+    Ok(told(&call, progress))
+}
+
+/// `POST /images/{name}/push`.
+pub(crate) async fn push(_: Call) -> Result<Reply, Failure> {
+    Err(Failure::unsupported("pushing to registries is not supported by this engine: save the image instead"))
+}
+
+/// `GET /images/search`.
+pub(crate) async fn search(_: Call) -> Result<Reply, Failure> {
+    Err(Failure::unsupported("searching registries is not supported by this engine"))
+}
+
+fn input(call: &mut Call) -> Input {
+    let body = std::mem::take(&mut call.body);
+    Box::pin(StreamReader::new(body.into_data_stream().map_err(io::Error::other)))
+}
+
+fn told(call: &Call, progress: ProgressStream) -> Reply {
+    reply::lines("application/json", call.until_stop(progress.fuse()))
+}
+
+/// A header that can't be read is as good as none, as Docker has it.
+fn credentials(call: &Call) -> Option<AuthConfig> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let base64 = GeneralPurpose::new(&base64::alphabet::URL_SAFE, config);
+    let json = base64.decode(call.parts.headers.get(auth::HEADER)?).ok()?;
+    serde_json::from_slice(&json).ok()
+}
+
+/// A platform as newer clients send it: a JSON object.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Platform {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: String,
+}
+
+impl Platform {
+    /// Refuse an image of another platform.
+    pub(crate) fn check(&self, image: &InspectResponse, name: &str) -> Result<(), Failure> {
+        let same = self.os == image.os
+            && self.architecture == image.architecture
+            && (self.variant.is_empty() || self.variant == image.variant);
+        if same {
+            return Ok(());
+        }
+        let slash = if self.variant.is_empty() { "" } else { "/" };
+        Err(Failure::not_found(format!(
+            "image with reference {name} was found but does not provide the specified platform ({}/{}{slash}{})",
+            self.os, self.architecture, self.variant
+        )))
+    }
+}
+
+/// The platform that a parameter names, in versions that have the parameter.
+pub(crate) fn platform(call: &Call, name: &str, since: u16) -> Result<Option<Platform>, Failure> {
+    let Some(text) = call.query.text(name).filter(|_| call.version.at_least(since)) else { return Ok(None) };
+    let platform: Platform = serde_json::from_str(text)
+        .map_err(|error| Failure::invalid(format!("failed to parse platform: {error}")))?;
+    if platform.os.is_empty() || platform.architecture.is_empty() {
+        return Err(Failure::invalid("both OS and Architecture must be provided"));
+    }
+    Ok(Some(platform))
+}
+
+/// Images here have one platform each, so there is nothing to choose in an archive.
+fn refuse_platform(call: &Call) -> Result<(), Failure> {
+    match platform(call, "platform", 48)? {
+        None => Ok(()),
+        Some(_) => Err(Failure::invalid("choosing a platform of an archive is not supported by this engine")),
+    }
+}
