@@ -3,9 +3,6 @@
 /// A seccomp section that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An architecture whose system calls are not known here.
-    #[error("seccomp architecture {0:?} is not supported")]
-    Architecture(boxship_oci::runtime::SeccompArch),
     /// A condition on an argument that doesn't exist.
     #[error("seccomp argument index {0} of system call {1}: there are six, from 0 to 5")]
     Argument(u32, String),
