@@ -1,16 +1,36 @@
 //! Unpacks a layer's archive below a folder.
+//!
+//! Nobody else may write below the folder meanwhile. Later entries replace earlier ones of the same name, as in
+//! every tar; folders keep what is in them. Folders get their times last, when nothing is made in them any more.
 
+use std::collections::HashMap;
 use std::io::Read;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use boxship_oci::digest::Digest;
+use boxship_sys::xattr;
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, ftruncate, linkat, makedev, mkdirat, mknodat, openat, statat,
+    symlinkat, unlinkat,
+};
+use rustix::io::{Errno, pwrite, write};
 
-use crate::{Limits, Result};
+use crate::compression::{Compression, decoder};
+use crate::hashing::hashed;
+use crate::metadata::{self, of_sys};
+use crate::resolve::{Folders, Inside};
+use crate::tar::{Entry, Kind, Reader, Time, printable};
+use crate::whiteout::{self, Meaning};
+use crate::{Error, Limits, Result};
+
+/// Bytes of folder names whose times are remembered until the end.
+const MAX_FOLDER_NAMES: usize = 256 << 20;
 
 /// What was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Digest of the whole uncompressed stream; `None` when [`Apply::hash`] was off.
+    /// Digest of the whole uncompressed stream; `None` when [`Apply::hash`] was off and the stream not compressed.
     pub diff_id: Option<Digest>,
     /// Bytes in the regular files, hard links counted once.
     pub size: u64,
@@ -27,17 +47,390 @@ pub struct Apply<'a> {
     pub limits: &'a Limits,
     /// Whether to hash the stream (not needed when its digest was verified already).
     pub hash: bool,
+    /// Whether the archive must end with an end mark. Needed where nothing else tells that it is whole; some tools
+    /// make layers without.
+    pub end_mark: bool,
 }
 
-/// Unpacks `archive` (plain, gzip or zstd) below `root`, with nothing below it and the default limits.
+/// Unpacks `archive` (plain, gzip or zstd) below `root`, with nothing below it.
 pub fn apply(archive: &mut (dyn Read + Send), root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
-    Apply { lowers: &[], limits, hash: true }.run(archive, root)
+    Apply { lowers: &[], limits, hash: true, end_mark: true }.run(archive, root)
 }
 
 impl Apply<'_> {
     /// Unpacks `archive` below `root`. On failure what was unpacked until then is the caller's to remove.
     pub fn run(&self, archive: &mut (dyn Read + Send), root: BorrowedFd<'_>) -> Result<Applied> {
-        let _ = (archive, root);
-        todo!()
+        let mut stream = decoder(archive, self.limits)?;
+        if self.hash || stream.compression() != Compression::None {
+            let (applied, diff_id) = hashed(&mut stream, |stream| self.extract(stream, root))?;
+            return Ok(Applied { diff_id: Some(diff_id), ..applied });
+        }
+        self.extract(&mut stream, root)
+    }
+
+    fn extract(&self, stream: &mut dyn Read, root: BorrowedFd<'_>) -> Result<Applied> {
+        let mut reader = Reader::new(stream, self.limits).lenient(!self.end_mark);
+        let mut extraction = Extraction::new(self, root).map_err(|e| failed("open", b"/", e))?;
+        extraction.inherit_root(root)?;
+        while let Some(entry) = reader.next_entry()? {
+            extraction.entry(&entry, &mut reader)?;
+        }
+        extraction.finish()?;
+        reader.drain()?;
+        Ok(Applied { diff_id: None, size: extraction.size, entries: reader.entries() })
+    }
+}
+
+fn failed(operation: &'static str, name: &[u8], source: impl Into<std::io::Error>) -> Error {
+    Error::Io { operation, name: printable(name), source: source.into() }
+}
+
+struct Extraction<'a> {
+    how: &'a Apply<'a>,
+    folders: Folders,
+    /// Times of folders, to be set last.
+    times: HashMap<Vec<u8>, Time>,
+    names: usize,
+    size: u64,
+    /// Owner of what this process makes, unless a set-gid folder says otherwise.
+    maker: (u32, u32),
+    setgid: bool,
+}
+
+/// What was in the way of a new entry.
+#[derive(PartialEq, Eq)]
+enum Before {
+    Removed,
+    Whiteout,
+    Folder,
+}
+
+impl<'a> Extraction<'a> {
+    fn new(how: &'a Apply<'a>, root: BorrowedFd<'_>) -> std::io::Result<Extraction<'a>> {
+        let stat = statat(root, "", AtFlags::EMPTY_PATH)?;
+        let maker = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Ok(Extraction {
+            how,
+            folders: Folders::new(root)?,
+            times: HashMap::new(),
+            names: 0,
+            size: 0,
+            maker,
+            setgid: stat.st_mode & 0o2000 != 0,
+        })
+    }
+
+    /// The root looks like the root below until an entry says otherwise.
+    fn inherit_root(&mut self, root: BorrowedFd<'_>) -> Result<()> {
+        let Some(lower) = self.how.lowers.first() else { return Ok(()) };
+        let time = metadata::copy_folder(*lower, root).map_err(|e| failed("set attributes of", b"/", e))?;
+        self.remember_time(&[], time)
+    }
+
+    fn entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) -> Result<()> {
+        if entry.uid == u32::MAX || entry.gid == u32::MAX {
+            let reason = "its owner is out of range".to_owned();
+            return Err(Error::Entry { name: printable(&entry.name), reason });
+        }
+        let path = Inside::clean(&entry.name, self.how.limits.max_depth)?;
+        if path.is_root() {
+            return self.root(entry);
+        }
+        let (folder_path, name) = path.split();
+        let meaning = whiteout::meaning(folder_path, name)?;
+        if meaning == Meaning::Nothing {
+            return Ok(());
+        }
+        let folder = self.folder(folder_path)?;
+        match meaning {
+            Meaning::Opaque => self.opaque(folder.as_fd(), &entry.name),
+            Meaning::Gone(gone) => self.gone(folder.as_fd(), gone, &entry.name),
+            _ => self.make(entry, &path, &folder, name, reader),
+        }
+    }
+
+    /// An entry for the root itself: only a folder makes sense.
+    fn root(&mut self, entry: &Entry) -> Result<()> {
+        if entry.kind != Kind::Directory {
+            let reason = "the root can only be a folder".to_owned();
+            return Err(Error::Entry { name: printable(&entry.name), reason });
+        }
+        let root = self.folder(&[])?;
+        metadata::set_on_name(root.as_fd(), b".", entry, false).map_err(|e| failed("set attributes of", b"/", e))?;
+        self.setgid |= entry.mode & 0o2000 != 0;
+        self.remember_time(&[], entry.mtime)
+    }
+
+    fn remember_time(&mut self, path: &[u8], time: Time) -> Result<()> {
+        if self.times.insert(path.to_vec(), time).is_none() {
+            self.names += path.len() + size_of::<(Vec<u8>, Time)>();
+        }
+        let limit = MAX_FOLDER_NAMES as u64;
+        if self.names > MAX_FOLDER_NAMES { Err(Error::Limit { what: "bytes of folder names", limit }) } else { Ok(()) }
+    }
+
+    /// Opens a folder, making what the archive only implied.
+    fn folder(&mut self, path: &[u8]) -> Result<Rc<OwnedFd>> {
+        if let Some(folder) = self.folders.open(path).map_err(|e| failed("open folder", path, e))? {
+            return Ok(folder);
+        }
+        let implied = Inside::clean(path, u32::MAX)?;
+        let (parent_path, name) = implied.split();
+        let parent = self.folder(parent_path)?;
+        mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(|e| failed("create folder", path, e))?;
+        let folder = self.folders.open(path).map_err(|e| failed("open folder", path, e))?;
+        let folder = folder.ok_or_else(|| failed("open folder", path, Errno::NOENT))?;
+        self.imply(path, &parent, name, &folder).map_err(|e| failed("set attributes of", path, e))?;
+        Ok(folder)
+    }
+
+    /// An implied folder looks as it does below, else like root's own.
+    fn imply(
+        &mut self,
+        path: &[u8],
+        parent: &OwnedFd,
+        name: &[u8],
+        folder: &OwnedFd,
+    ) -> std::result::Result<(), std::io::Error> {
+        let Some(lower) = metadata::lower_folder(self.how.lowers, path)? else {
+            let plain = Entry { kind: Kind::Directory, mode: 0o755, ..Entry::default() };
+            return metadata::set_on_name(parent.as_fd(), name, &plain, false);
+        };
+        let time = metadata::copy_folder(lower.as_fd(), folder.as_fd())?;
+        self.setgid = true;
+        self.remember_time(path, time).map_err(std::io::Error::other)
+    }
+
+    fn opaque(&mut self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        xattr::set(folder, whiteout::OPAQUE_KEY, whiteout::OPAQUE_VALUE)
+            .map_err(|e| failed("mark as opaque", name, of_sys(e)))
+    }
+
+    /// A whiteout hides only what is below. Something of the same name in this very archive stays; if it is a
+    /// folder, the lower one's content must not show through.
+    fn gone(&mut self, folder: BorrowedFd<'_>, gone: &[u8], name: &[u8]) -> Result<()> {
+        match whiteout::make(folder, gone) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => {
+                let stat = statat(folder, gone, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed("stat", name, e))?;
+                if !metadata::is_folder(&stat) {
+                    return Ok(());
+                }
+                xattr::set_at(folder, gone, whiteout::OPAQUE_KEY, whiteout::OPAQUE_VALUE)
+                    .map_err(|e| failed("mark as opaque", name, of_sys(e)))
+            }
+            Err(errno) => Err(failed("create whiteout", name, errno)),
+        }
+    }
+
+    fn make(
+        &mut self,
+        entry: &Entry,
+        path: &Inside,
+        folder: &Rc<OwnedFd>,
+        name: &[u8],
+        reader: &mut Reader<'_>,
+    ) -> Result<()> {
+        let fail = |operation| move |e: std::io::Error| failed(operation, &entry.name, e);
+        let folder = folder.as_fd();
+        match entry.kind {
+            Kind::File => return self.file(entry, folder, name, reader),
+            Kind::Directory => return self.directory(entry, path, folder, name),
+            Kind::HardLink => return self.hard_link(entry, folder, name),
+            Kind::Symlink => {
+                self.replacing(folder, name, || symlinkat(&entry.link[..], folder, name))
+                    .map_err(fail("create link"))?;
+            }
+            Kind::CharDevice => self.node(entry, folder, name, FileType::CharacterDevice)?,
+            Kind::BlockDevice => self.node(entry, folder, name, FileType::BlockDevice)?,
+            Kind::Fifo => self.node(entry, folder, name, FileType::Fifo)?,
+        }
+        metadata::set_on_name(folder, name, entry, self.as_made(entry)).map_err(fail("set attributes of"))?;
+        metadata::set_time(folder, name, entry.mtime).map_err(|e| failed("set times of", &entry.name, e))
+    }
+
+    fn as_made(&self, entry: &Entry) -> bool {
+        !self.setgid && (entry.uid, entry.gid) == self.maker
+    }
+
+    fn node(&mut self, entry: &Entry, folder: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Result<()> {
+        let device = makedev(entry.device.0, entry.device.1);
+        self.replacing(folder, name, || mknodat(folder, name, kind, Mode::from_raw_mode(0o600), device))
+            .map_err(|e| failed("create", &entry.name, e))?;
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry, folder: BorrowedFd<'_>, name: &[u8], reader: &mut Reader<'_>) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (file, _) = self
+            .replacing(folder, name, || openat(folder, name, flags, Mode::from_raw_mode(0o600)))
+            .map_err(|e| failed("create", &entry.name, e))?;
+        match &entry.sparse {
+            None => write_all(&file, entry, reader)?,
+            Some(map) => write_stretches(&file, entry, map, reader)?,
+        }
+        self.size += entry.size;
+        let as_made = self.as_made(entry);
+        metadata::set_on_file(&file, entry, as_made).map_err(|e| failed("set attributes of", &entry.name, e))
+    }
+
+    fn directory(&mut self, entry: &Entry, path: &Inside, folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        let fail = |operation| move |e: std::io::Error| failed(operation, &entry.name, e);
+        let mut as_made = self.as_made(entry);
+        if let Err(errno) = mkdirat(folder, name, Mode::from_raw_mode(0o700)) {
+            if errno != Errno::EXIST {
+                return Err(failed("create folder", &entry.name, errno));
+            }
+            as_made = false;
+            let before = self.clear(folder, name, true).map_err(fail("replace"))?;
+            if before != Before::Folder {
+                mkdirat(folder, name, Mode::from_raw_mode(0o700)).map_err(|e| failed("create folder", &entry.name, e))?;
+            }
+            if before == Before::Whiteout {
+                let key = whiteout::OPAQUE_KEY;
+                let marked = xattr::set_at(folder, name, key, whiteout::OPAQUE_VALUE);
+                marked.map_err(|e| failed("mark as opaque", &entry.name, of_sys(e)))?;
+            }
+        }
+        metadata::set_on_name(folder, name, entry, as_made).map_err(fail("set attributes of"))?;
+        self.setgid |= entry.mode & 0o2000 != 0;
+        self.remember_time(path.as_bytes(), entry.mtime)
+    }
+
+    /// Another name for a file of this layer; the file's folder is resolved inside the root like any other.
+    fn hard_link(&mut self, entry: &Entry, folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        let target = Inside::clean(&entry.link, self.how.limits.max_depth)?;
+        let (target_path, target_name) = target.split();
+        let link_failed = |e: std::io::Error| failed("link", &entry.name, e);
+        let missing = || Error::Entry {
+            name: printable(&entry.name),
+            reason: format!("it is a hard link to {:?}, which is not in this layer", printable(&entry.link)),
+        };
+        let found = self.folders.open(target_path).map_err(|e| link_failed(e.into()))?;
+        let target_folder = found.ok_or_else(missing)?;
+        let stat = match statat(&target_folder, target_name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Err(missing()),
+            other => other.map_err(|e| link_failed(e.into()))?,
+        };
+        if metadata::is_folder(&stat) {
+            let reason = "it is a hard link to a folder".to_owned();
+            return Err(Error::Entry { name: printable(&entry.name), reason });
+        }
+        if let Ok(present) = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            && (present.st_dev, present.st_ino) == (stat.st_dev, stat.st_ino)
+        {
+            return Ok(());
+        }
+        let link = || linkat(&target_folder, target_name, folder, name, AtFlags::empty());
+        self.replacing(folder, name, link).map(drop).map_err(link_failed)
+    }
+
+    /// Makes something that must not exist; what is in the way is removed first.
+    fn replacing<T>(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        make: impl Fn() -> rustix::io::Result<T>,
+    ) -> std::io::Result<(T, Option<Before>)> {
+        match make() {
+            Ok(made) => Ok((made, None)),
+            Err(Errno::EXIST) => {
+                let before = self.clear(folder, name, false)?;
+                Ok((make()?, Some(before)))
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Removes what an earlier entry made under this name; a folder may stay.
+    fn clear(&mut self, folder: BorrowedFd<'_>, name: &[u8], keep_folder: bool) -> std::io::Result<Before> {
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if whiteout::is(&stat) {
+            unlinkat(folder, name, AtFlags::empty())?;
+            return Ok(Before::Whiteout);
+        }
+        if metadata::is_folder(&stat) {
+            if keep_folder {
+                return Ok(Before::Folder);
+            }
+            remove_tree(folder, name)?;
+            self.folders.forget();
+            return Ok(Before::Removed);
+        }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+            self.folders.forget();
+        } else if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 {
+            self.size = self.size.saturating_sub(stat.st_size as u64);
+        }
+        unlinkat(folder, name, AtFlags::empty())?;
+        Ok(Before::Removed)
+    }
+
+    /// Gives folders their times.
+    fn finish(&mut self) -> Result<()> {
+        for (path, time) in std::mem::take(&mut self.times) {
+            let folder = self.folders.open(&path).map_err(|e| (e, ()));
+            match folder {
+                Ok(Some(folder)) => metadata::set_time(folder.as_fd(), b".", time)
+                    .map_err(|e| failed("set times of", &path, e))?,
+                // A later entry put something else in its place.
+                Ok(None) | Err((Errno::NOTDIR | Errno::LOOP, ())) => {}
+                Err((errno, ())) => return Err(failed("open folder", &path, errno)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes a folder with all that is in it, without following links.
+fn remove_tree(folder: BorrowedFd<'_>, name: &[u8]) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name);
+    std::fs::remove_dir_all(std::path::Path::new(std::ffi::OsStr::from_bytes(&path)))
+}
+
+fn write_all(file: &OwnedFd, entry: &Entry, reader: &mut Reader<'_>) -> Result<()> {
+    loop {
+        let mut piece = reader.data(u64::MAX)?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        while !piece.is_empty() {
+            let count = retry(|| write(file, piece)).map_err(|e| failed("write", &entry.name, e))?;
+            piece = &piece[count..];
+        }
+    }
+}
+
+/// Writes only what is stored: the rest of the file are holes.
+fn write_stretches(file: &OwnedFd, entry: &Entry, map: &[(u64, u64)], reader: &mut Reader<'_>) -> Result<()> {
+    for &(offset, length) in map {
+        let (mut at, end) = (offset, offset + length);
+        while at < end {
+            let piece = reader.data(end - at)?;
+            if piece.is_empty() {
+                return Err(Error::Truncated);
+            }
+            let count = retry(|| pwrite(file, piece, at)).map_err(|e| failed("write", &entry.name, e))?;
+            // A short write is rare: write the rest of the piece at once.
+            let mut done = count;
+            while done < piece.len() {
+                let offset = at + done as u64;
+                done += retry(|| pwrite(file, &piece[done..], offset)).map_err(|e| failed("write", &entry.name, e))?;
+            }
+            at += piece.len() as u64;
+        }
+    }
+    ftruncate(file, entry.size).map_err(|e| failed("write", &entry.name, e))
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
     }
 }

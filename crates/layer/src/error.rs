@@ -54,6 +54,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Errors of our own that passed through a `Read` come out again as what they were.
+    pub(crate) fn from_read(error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Error::Truncated;
+        }
+        error.downcast::<Error>().unwrap_or_else(Error::Read)
+    }
+
     /// Whether the disk (or quota) was full.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {

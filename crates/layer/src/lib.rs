@@ -11,12 +11,20 @@
 
 mod apply;
 mod changes;
+mod compression;
 mod error;
+mod hashing;
 mod limits;
+mod metadata;
 mod pack;
+mod resolve;
+pub mod tar;
+mod whiteout;
 
 pub use apply::{Applied, Apply, apply};
 pub use changes::{Change, ChangeKind, changes};
+pub use compression::{Compression, Decoder, decoder};
 pub use error::{Error, Result};
+pub use hashing::HashReader;
 pub use limits::Limits;
 pub use pack::{diff, pack};

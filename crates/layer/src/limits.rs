@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Limits {
     /// Small streams may be compressed as well as they like: the ratio is looked at from here on.
-    pub const RATIO_FROM: u64 = 256 << 20;
+    pub const RATIO_FROM: u64 = 4 << 30;
 }
 
 impl Default for Limits {
@@ -27,8 +27,8 @@ impl Default for Limits {
         Limits {
             max_bytes: 256 << 30,
             max_entries: 10_000_000,
-            max_depth: 1024,
-            max_ratio: 1100,
+            max_depth: 256,
+            max_ratio: 2000,
             max_header: 4 << 20,
             max_file: 4 << 40,
         }
