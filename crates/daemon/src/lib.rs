@@ -21,6 +21,8 @@ mod log;
 mod notify;
 mod routes;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 

@@ -61,10 +61,8 @@ fn adapt_mount(version: ApiVersion, mount: &mut Mount) -> Result<(), Failure> {
         if before(42) {
             bind.create_mountpoint = false;
         }
-        if before(44) && mount.kind == "bind" {
-            if bind.read_only_force_recursive {
-                return Err(Failure::invalid("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer"));
-            }
+        if before(44) && mount.kind == "bind" && bind.read_only_force_recursive {
+            return Err(Failure::invalid("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer"));
         }
     }
     if before(44) && mount.kind == "bind" {

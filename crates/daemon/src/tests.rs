@@ -1,0 +1,206 @@
+//! The daemon over a real unix socket, with a real engine on folders of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use boxship_engine::{Engine, EngineConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+
+use crate::http::call::Reloadable;
+use crate::http::{App, server};
+use crate::listen::{Door, Listener};
+
+struct Daemon {
+    folder: tempfile::TempDir,
+    stop: watch::Sender<bool>,
+    gone: mpsc::Receiver<std::convert::Infallible>,
+    engine: Engine,
+}
+
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Daemon {
+    async fn start() -> Daemon {
+        let folder = tempfile::tempdir().unwrap();
+        let config = EngineConfig {
+            data_root: folder.path().join("data"),
+            exec_root: folder.path().join("run"),
+            ..EngineConfig::default()
+        };
+        let engine = Engine::open(config).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let (reloadable, _) = watch::channel(Reloadable { debug: true, labels: vec!["a=b".into()] });
+        let app = Arc::new(App { engine: engine.clone(), stopping, reloadable });
+        let socket = tokio::net::UnixListener::bind(folder.path().join("d.sock")).unwrap();
+        let listener = Listener::Unix(socket, None);
+        assert_eq!(listener.kind(), Door::Unix);
+        let (alive, gone) = mpsc::channel(1);
+        tokio::spawn(server::serve(listener, app, alive));
+        Daemon { folder, stop, gone, engine }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("d.sock")
+    }
+
+    async fn connect(&self) -> UnixStream {
+        UnixStream::connect(self.socket()).await.unwrap()
+    }
+
+    /// Send a request with the given extra head lines and body; read until the daemon closes.
+    async fn ask(&self, request: &str, headers: &str, body: &str) -> Answer {
+        let mut stream = self.connect().await;
+        let length = body.len();
+        let text = format!(
+            "{request} HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+
+    async fn end(mut self) {
+        self.stop.send(true).unwrap();
+        assert!(self.gone.recv().await.is_none());
+        self.engine.shutdown().await.unwrap();
+    }
+}
+
+impl Answer {
+    fn status(&self) -> &str {
+        &self.head[9..12]
+    }
+
+    fn has(&self, header: &str) -> bool {
+        self.head.lines().any(|line| line.eq_ignore_ascii_case(header))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_and_common_headers() {
+    let daemon = Daemon::start().await;
+    let ping = daemon.ask("GET /_ping", "", "").await;
+    assert_eq!((ping.status(), ping.body.as_str()), ("200", "OK"));
+    for header in [
+        "api-version: 1.51",
+        "docker-experimental: false",
+        "ostype: linux",
+        "swarm: inactive",
+        "builder-version: 1",
+        "cache-control: no-cache, no-store, must-revalidate",
+    ] {
+        assert!(ping.has(header), "{header} in {}", ping.head);
+    }
+    let head = daemon.ask("HEAD /v1.30/_ping", "", "").await;
+    assert_eq!((head.status(), head.body.as_str()), ("200", ""));
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_in_dockers_words() {
+    let daemon = Daemon::start().await;
+    let json = "Content-Type: application/json\r\n";
+    for (request, headers, body, status, message) in [
+        (
+            "GET /v1.52/info",
+            "",
+            "",
+            "400",
+            "client version 1.52 is too new. Maximum supported API version is 1.51",
+        ),
+        (
+            "GET /v1.12/info",
+            "",
+            "",
+            "400",
+            "client version 1.12 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+        ),
+        ("GET /nowhere", "", "", "404", "page not found"),
+        ("GET /v1.51/nowhere", "", "", "404", "page not found"),
+        ("PATCH /info", "", "", "404", "page not found"),
+        ("POST /v1.24/containers/prune", "", "", "404", "page not found"),
+        ("POST /containers/create", json, "", "400", "invalid JSON: got EOF while reading request body"),
+        (
+            "POST /containers/create",
+            json,
+            "null",
+            "400",
+            "config cannot be empty in order to create a container",
+        ),
+        ("POST /containers/create", json, "{}{}", "400", "unexpected content after JSON"),
+        (
+            "POST /containers/create",
+            "Content-Type: text/plain\r\n",
+            "{}",
+            "400",
+            "unsupported Content-Type header (text/plain): must be 'application/json'",
+        ),
+        ("POST /containers/x/exec", json, "{}", "400", "No exec command specified"),
+        ("GET /containers/x/logs", "", "", "400", "must specify at least one of 'stdout' or 'stderr'"),
+        ("GET /containers/json?filters=x", "", "", "400", "invalid filter"),
+        ("GET /containers/json?limit=x", "", "", "400", "strconv.Atoi: parsing \"x\": invalid syntax"),
+        ("POST /containers/x/resize?h=a&w=1", "", "", "400", "invalid resize height \"a\": invalid syntax"),
+        (
+            "POST /containers/x/resize?h=1&w=-1",
+            "",
+            "",
+            "400",
+            "invalid resize width \"-1\": value out of range",
+        ),
+        ("GET /networks/none-such", "", "", "404", "network none-such not found"),
+        ("GET /volumes/v", "", "", "404", "get v: no such volume"),
+        ("GET /containers/%zz/json", "", "", "400", "invalid URL escape in \"/containers/%zz/json\""),
+    ] {
+        let answer = daemon.ask(request, headers, body).await;
+        let expect = format!("{}\n", serde_json::json!({ "message": message }));
+        assert_eq!((answer.status(), answer.body.as_str()), (status, expect.as_str()), "{request} {body}");
+    }
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_absent_says_so() {
+    let daemon = Daemon::start().await;
+    for (request, status, part) in [
+        ("GET /services", "503", "This node is not a swarm manager."),
+        ("GET /nodes/x", "503", "Kubernetes"),
+        ("POST /swarm/init", "503", "not supported"),
+        ("GET /plugins", "200", "[]"),
+        ("POST /build", "501", "not supported"),
+        ("POST /images/x/push", "501", "not supported"),
+        ("GET /volumes", "200", "{\"Volumes\":[],\"Warnings\":null}"),
+        ("POST /volumes/prune", "200", "\"SpaceReclaimed\":0"),
+        ("GET /networks", "200", "\"Name\":\"host\""),
+        ("GET /networks/none", "200", "\"Driver\":\"null\""),
+        ("DELETE /networks/host", "403", "host is a pre-defined network and cannot be removed"),
+    ] {
+        let answer = daemon.ask(request, "", "").await;
+        assert_eq!(answer.status(), status, "{request}: {}", answer.body);
+        assert!(answer.body.contains(part), "{request}: {}", answer.body);
+    }
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_daemon_ends_streams_and_idle_connections() {
+    let daemon = Daemon::start().await;
+    let mut events = daemon.connect().await;
+    events.write_all(b"GET /events HTTP/1.1\r\nHost: d\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    events.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let mut idle = daemon.connect().await;
+    idle.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut first).await.unwrap();
+    daemon.end().await;
+    let mut rest = Vec::new();
+    events.read_to_end(&mut rest).await.unwrap();
+    idle.read_to_end(&mut rest).await.unwrap();
+}
