@@ -28,11 +28,12 @@ mod v2;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boxship_oci::runtime::{Linux, Resources};
+use boxship_sys::signal::{self, Signal};
 use serde::{Deserialize, Serialize};
 
 use directory::Directory;
@@ -307,29 +308,29 @@ impl Cgroup {
         }
         // Frozen, nothing can fork away between reading the list and the signal.
         let frozen = self.freeze().is_ok();
-        let killed = self.signal_each(rustix::process::Signal::KILL);
+        let killed = self.signal_all(Signal::KILL);
         if frozen {
             self.thaw()?;
         }
         killed
     }
 
-    fn signal_each(&self, signal: rustix::process::Signal) -> Result<()> {
-        use rustix::process::{Pid, kill_process};
+    /// Sends a signal to every process. One that has just ended has no need of it.
+    pub fn signal_all(&self, signal: Signal) -> Result<()> {
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+        let failed = |errno: rustix::io::Errno| Error::Call {
+            action: "signal a process of the cgroup",
+            source: errno.into(),
+        };
         for pid in self.pids()?.into_iter().filter_map(Pid::from_raw) {
-            match kill_process(pid, signal) {
+            let sent = pidfd_open(pid, PidfdFlags::empty())
+                .and_then(|pidfd| signal::send(pidfd.as_fd(), signal).map_err(|error| error.errno));
+            match sent {
                 Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(errno) => {
-                    return Err(Error::Call { action: "kill a process of the cgroup", source: errno.into() });
-                }
+                Err(errno) => return Err(failed(errno)),
             }
         }
         Ok(())
-    }
-
-    /// Sends a signal to every process.
-    pub fn signal_all(&self, signal: rustix::process::Signal) -> Result<()> {
-        self.signal_each(signal)
     }
 
     /// Removes all directories; waits a moment for processes that are just leaving. Goes on after a failure and

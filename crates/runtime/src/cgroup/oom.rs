@@ -11,7 +11,8 @@ use super::directory::Directory;
 use super::error::{Error, Result};
 
 /// Becomes readable when the container may have run out of memory; read the count then
-/// ([`super::Cgroup::oom_kill_count`]), since removal of the cgroup and other memory events wake it too.
+/// ([`super::Cgroup::oom_kill_count`]), since removal of the cgroup and other memory events wake it too. v1 wakes it
+/// just before the killer strikes: a count that hasn't grown yet is to be read again when a process ends.
 #[derive(Debug)]
 pub struct OomEvents {
     descriptor: OwnedFd,
