@@ -11,8 +11,8 @@ use std::rc::Rc;
 use boxship_oci::digest::Digest;
 use boxship_sys::xattr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, ftruncate, linkat, makedev, mkdirat, mknodat, openat, statat,
-    symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, ftruncate, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
+    unlinkat,
 };
 use rustix::io::{Errno, pwrite, write};
 
@@ -156,7 +156,8 @@ impl<'a> Extraction<'a> {
             return Err(Error::Entry { name: printable(&entry.name), reason });
         }
         let root = self.folder(&[])?;
-        metadata::set_on_name(root.as_fd(), b".", entry, false).map_err(|e| failed("set attributes of", b"/", e))?;
+        metadata::set_on_name(root.as_fd(), b".", entry, false)
+            .map_err(|e| failed("set attributes of", b"/", e))?;
         self.setgid |= entry.mode & 0o2000 != 0;
         self.remember_time(&[], entry.mtime)
     }
@@ -166,7 +167,11 @@ impl<'a> Extraction<'a> {
             self.names += path.len() + size_of::<(Vec<u8>, Time)>();
         }
         let limit = MAX_FOLDER_NAMES as u64;
-        if self.names > MAX_FOLDER_NAMES { Err(Error::Limit { what: "bytes of folder names", limit }) } else { Ok(()) }
+        if self.names > MAX_FOLDER_NAMES {
+            Err(Error::Limit { what: "bytes of folder names", limit })
+        } else {
+            Ok(())
+        }
     }
 
     /// Opens a folder, making what the archive only implied.
@@ -212,7 +217,8 @@ impl<'a> Extraction<'a> {
         match whiteout::make(folder, gone) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => {
-                let stat = statat(folder, gone, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed("stat", name, e))?;
+                let stat =
+                    statat(folder, gone, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed("stat", name, e))?;
                 if !metadata::is_folder(&stat) {
                     return Ok(());
                 }
@@ -260,7 +266,13 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    fn file(&mut self, entry: &Entry, folder: BorrowedFd<'_>, name: &[u8], reader: &mut Reader<'_>) -> Result<()> {
+    fn file(
+        &mut self,
+        entry: &Entry,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        reader: &mut Reader<'_>,
+    ) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (file, _) = self
             .replacing(folder, name, || openat(folder, name, flags, Mode::from_raw_mode(0o600)))
@@ -284,7 +296,8 @@ impl<'a> Extraction<'a> {
             as_made = false;
             let before = self.clear(folder, name, true).map_err(fail("replace"))?;
             if before != Before::Folder {
-                mkdirat(folder, name, Mode::from_raw_mode(0o700)).map_err(|e| failed("create folder", &entry.name, e))?;
+                mkdirat(folder, name, Mode::from_raw_mode(0o700))
+                    .map_err(|e| failed("create folder", &entry.name, e))?;
             }
             if before == Before::Whiteout {
                 let key = whiteout::OPAQUE_KEY;
@@ -418,7 +431,8 @@ fn write_stretches(file: &OwnedFd, entry: &Entry, map: &[(u64, u64)], reader: &m
             let mut done = count;
             while done < piece.len() {
                 let offset = at + done as u64;
-                done += retry(|| pwrite(file, &piece[done..], offset)).map_err(|e| failed("write", &entry.name, e))?;
+                done += retry(|| pwrite(file, &piece[done..], offset))
+                    .map_err(|e| failed("write", &entry.name, e))?;
             }
             at += piece.len() as u64;
         }

@@ -19,6 +19,7 @@ mod metadata;
 mod pack;
 mod resolve;
 pub mod tar;
+mod walk;
 mod whiteout;
 
 pub use apply::{Applied, Apply, apply};
@@ -28,3 +29,4 @@ pub use error::{Error, Result};
 pub use hashing::HashReader;
 pub use limits::Limits;
 pub use pack::{diff, pack};
+pub use walk::usage;

@@ -51,10 +51,7 @@ pub(crate) fn set_time(folder: BorrowedFd<'_>, name: &[u8], time: Time) -> rusti
     utimensat(folder, name, &timestamps(time), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn set_xattrs(
-    entry: &Entry,
-    set: impl Fn(&[u8], &[u8]) -> boxship_sys::error::Result<()>,
-) -> Result<()> {
+fn set_xattrs(entry: &Entry, set: impl Fn(&[u8], &[u8]) -> boxship_sys::error::Result<()>) -> Result<()> {
     for (key, value) in entry.xattrs.iter().filter(|(key, _)| !whiteout::is_overlays(key)) {
         match set(key, value) {
             Ok(()) => {}
@@ -93,7 +90,9 @@ fn descend(lower: BorrowedFd<'_>, path: &[u8]) -> Result<Found> {
     for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
         folder = match openat(&folder, part, flags, Mode::empty()) {
             Ok(next) => next,
-            Err(Errno::NOENT) if whiteout::is_opaque(folder.as_fd()).map_err(of_sys)? => return Ok(Found::Hidden),
+            Err(Errno::NOENT) if whiteout::is_opaque(folder.as_fd()).map_err(of_sys)? => {
+                return Ok(Found::Hidden);
+            }
             Err(Errno::NOENT) => return missing_below(lower, path, part),
             Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Found::Hidden),
             Err(errno) => return Err(errno.into()),

@@ -56,10 +56,6 @@ impl Inside {
             None => (&[], &self.0),
         }
     }
-
-    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|&b| b == b'/').filter(|part| !part.is_empty())
-    }
 }
 
 /// Opens folders below a root and keeps them open.
@@ -115,7 +111,9 @@ impl Folders {
 /// Opens a folder as seen by a process that has `root` as its root directory.
 pub(crate) fn open_folder(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    retrying(|| openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS))
+    retrying(|| {
+        openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+    })
 }
 
 /// openat2 gives up with EAGAIN when something in the system is renamed meanwhile and it can't be sure.

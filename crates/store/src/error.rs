@@ -1,7 +1,7 @@
 //! What can go wrong in the store.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boxship_oci::digest::Digest;
 
@@ -77,10 +77,10 @@ pub enum Error {
         found: u64,
     },
     /// A layer's archive could not be unpacked.
-    #[error("unpack layer {diff_id}")]
+    #[error("unpack layer {layer}")]
     Unpack {
         /// The layer as its image calls it.
-        diff_id: Digest,
+        layer: String,
         /// The extractor's answer.
         #[source]
         source: boxship_layer::Error,
@@ -102,6 +102,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// For `map_err`: the verb and the file, then the system's answer.
+pub(crate) fn io<E: Into<io::Error>>(operation: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+    move |source| Error::Io { operation, path: path.to_owned(), source: source.into() }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(source: rusqlite::Error) -> Error {
+        Error::Database { operation: "run a statement", source }
+    }
 }
 
 impl Error {

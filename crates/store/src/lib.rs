@@ -32,7 +32,7 @@ pub use content::{Blob, BlobWriter, Content};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use images::{Deleted, Image, ImageLayer, Images, NewImage};
-pub use layers::{Layer, Layers, UnpackedLayer};
+pub use layers::{Expected, Layer, Layers, UnpackedLayer};
 pub use leases::Lease;
 pub use open::{Recovered, Store};
 pub use paths::Paths;

@@ -7,6 +7,7 @@
 //! <data-root>/content/ingest/<random>        blobs being written; removed when the store is opened
 //! <data-root>/layers/<name>/fs               unpacked layers: immutable after rename; <name> is in the database
 //! <data-root>/layers/unpack-<random>/fs      layers being unpacked; removed when the store is opened
+//! <data-root>/empty                          an empty folder: the lower one of an image without layers
 //! <data-root>/containers/<id>/upper          what the container changed (overlay upper folder)
 //! <data-root>/containers/<id>/work           overlay's own work folder
 //! <data-root>/containers/<id>/…              log, hosts, hostname, resolv.conf: the engine's and the shim's
@@ -17,6 +18,8 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+
+use boxship_oci::digest::Digest;
 
 /// Where everything lies. Making a path touches no disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,13 @@ impl Paths {
         self.data_root.join("content/sha256")
     }
 
+    /// A whole blob.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        // The algorithm is part of the path: a digest of another one never names a SHA-256 blob.
+        self.data_root.join("content").join(digest.algorithm().as_str()).join(digest.hex())
+    }
+
     /// The folder of blobs being written.
     #[must_use]
     pub fn ingest(&self) -> PathBuf {
@@ -77,6 +87,12 @@ impl Paths {
     #[must_use]
     pub fn layer_fs(&self, name: &str) -> PathBuf {
         self.layers().join(name).join("fs")
+    }
+
+    /// A folder that stays empty.
+    #[must_use]
+    pub fn empty(&self) -> PathBuf {
+        self.data_root.join("empty")
     }
 
     /// The folder of all containers.

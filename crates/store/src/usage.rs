@@ -1,6 +1,12 @@
 //! What `system df` tells.
 
+use std::collections::HashMap;
+
 use boxship_oci::digest::Digest;
+use rusqlite::Connection;
+
+use crate::open::Inner;
+use crate::{Images, Result};
 
 /// Disk usage of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,4 +30,39 @@ pub struct Usage {
     pub blobs: u64,
     /// Each image.
     pub images: Vec<ImageUsage>,
+}
+
+impl Usage {
+    pub(crate) fn of(store: &Inner) -> Result<Usage> {
+        let blobs = store.content().list()?.iter().map(|blob| blob.size).sum();
+        let images = Images { store }.list()?;
+        let (sizes, containers) = store.db.read(|c| {
+            let sizes = numbers(c, "SELECT chain_id, size FROM layers")?;
+            Ok::<_, crate::Error>((
+                sizes,
+                numbers(c, "SELECT image, count(*) FROM snapshots GROUP BY image")?,
+            ))
+        })?;
+        let mut users: HashMap<&Digest, u32> = HashMap::new();
+        for layer in images.iter().flat_map(|image| &image.layers) {
+            *users.entry(&layer.chain_id).or_default() += 1;
+        }
+        let size = |chain_id: &Digest| sizes.get(&chain_id.to_string()).copied().unwrap_or(0);
+        let usage = images.iter().map(|image| {
+            let shared = image.layers.iter().filter(|layer| users[&layer.chain_id] > 1);
+            ImageUsage {
+                id: image.id.clone(),
+                size: image.size,
+                shared: shared.map(|layer| size(&layer.chain_id)).sum(),
+                containers: containers.get(&image.id.to_string()).copied().unwrap_or(0),
+            }
+        });
+        Ok(Usage { layers: sizes.values().sum(), blobs, images: usage.collect() })
+    }
+}
+
+fn numbers(c: &Connection, query: &str) -> Result<HashMap<String, u64>> {
+    let mut query = c.prepare_cached(query)?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

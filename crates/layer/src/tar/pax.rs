@@ -110,7 +110,10 @@ fn map(value: &[u8]) -> Result<Vec<u64>> {
     if value.is_empty() {
         return Ok(Vec::new());
     }
-    value.split(|&b| b == b',').map(|n| integer(n)?.ok_or_else(|| malformed("has a malformed sparse map"))).collect()
+    value
+        .split(|&b| b == b',')
+        .map(|n| integer(n)?.ok_or_else(|| malformed("has a malformed sparse map")))
+        .collect()
 }
 
 /// Splits off the first record: key, value and what follows.
@@ -122,7 +125,8 @@ fn record(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8])> {
         return Err(malformed("has a record of wrong length"));
     }
     let body = &bytes[space + 1..length - 1];
-    let equals = body.iter().position(|&b| b == b'=').ok_or_else(|| malformed("has a record without value"))?;
+    let equals =
+        body.iter().position(|&b| b == b'=').ok_or_else(|| malformed("has a record without value"))?;
     Ok((&body[..equals], &body[equals + 1..], &bytes[length..]))
 }
 
@@ -157,8 +161,10 @@ fn time(value: &[u8]) -> Result<Option<Time>> {
     let negative = whole.starts_with('-');
     let digits = whole.strip_prefix('-').unwrap_or(whole);
     let valid = !digits.is_empty() && digits.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    let secs: i64 = if valid { whole.parse().ok() } else { None }.ok_or_else(|| malformed("has a malformed time"))?;
-    let nanos = fraction.bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |n, b| n * 10 + u32::from(b - b'0'));
+    let secs: i64 =
+        if valid { whole.parse().ok() } else { None }.ok_or_else(|| malformed("has a malformed time"))?;
+    let nanos =
+        fraction.bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |n, b| n * 10 + u32::from(b - b'0'));
     // Minus one and a half is half a second after minus two.
     Ok(Some(if negative && nanos > 0 {
         let secs = secs.checked_sub(1).ok_or_else(|| malformed("has a time out of range"))?;

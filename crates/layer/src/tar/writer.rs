@@ -128,7 +128,8 @@ fn put_name(block: &mut Block, name: &[u8], records: &mut Vec<u8>) {
         return;
     }
     // ustar can split a long name at a slash; otherwise PAX says it in full.
-    let split = (1..name.len()).find(|&at| name[at] == b'/' && name.len() - at - 1 <= 100 && at + 1 < name.len());
+    let split =
+        (1..name.len()).find(|&at| name[at] == b'/' && name.len() - at - 1 <= 100 && at + 1 < name.len());
     match split {
         Some(at) if at <= field::PREFIX.len() && name.is_ascii() => {
             put_text(&mut block[field::PREFIX], &name[..at]);
@@ -233,7 +234,8 @@ mod tests {
 
     #[test]
     fn entries_round_trip() {
-        let plain = Entry { name: b"a/b".to_vec(), mode: 0o4755, uid: 1, gid: 2, size: 700, ..Entry::default() };
+        let plain =
+            Entry { name: b"a/b".to_vec(), mode: 0o4755, uid: 1, gid: 2, size: 700, ..Entry::default() };
         let with = |change: fn(&mut Entry)| {
             let mut entry = plain.clone();
             change(&mut entry);
