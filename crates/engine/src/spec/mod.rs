@@ -1,8 +1,30 @@
 //! From a container's request to what the runtime executes: validation, defaults, and the OCI specification.
 //!
-//! All pure: what the host is like ([`Host`]) and what others own ([`Joined`]) is handed in. The engine's driver
-//! gathers [`Inputs`] and writes the answer of [`generate`] into the bundle; nothing here touches disk or kernel,
-//! except for looking at the host's devices and bind sources, which the specification must name.
+//! [`validate`] judges a request and fills in defaults, [`merge_image`] adds what the image says, [`mount_points`]
+//! what is mounted. At start [`prepare_sources`] makes missing bind sources and [`generate`] gives the specification:
+//! one pure function over [`Inputs`] and the [`Facts`] that [`gather`] found on the host.
+//!
+//! What the host is like ([`Host`]) and what others own ([`Joined`]) is handed in. Only [`Host::discover`],
+//! [`gather`], [`prepare_sources`] and the existence check of [`mount_points`] look at the host.
+
+mod bind;
+mod capabilities;
+mod devices;
+mod env;
+mod facts;
+mod generate;
+mod host;
+mod merge;
+mod mount_points;
+mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod seccomp;
+mod security;
+mod sysctl;
+mod tmpfs;
+mod validate;
 
 use std::path::PathBuf;
 
@@ -11,16 +33,13 @@ use boxship_oci as oci;
 
 use crate::{EngineConfig, Result};
 
-/// What the host offers, found out once at open.
-#[derive(Clone, Debug, Default)]
-pub struct Host {
-    /// The unified cgroup hierarchy alone (v2).
-    pub cgroup_v2: bool,
-    /// Number of processors.
-    pub cpus: u32,
-    /// Memory in bytes.
-    pub memory: u64,
-}
+pub use facts::{Facts, gather, prepare_sources};
+pub use generate::{generate, specification};
+pub use host::{Cpuset, Host, Limits};
+pub use merge::{command_line, merge_image};
+pub use mount_points::mount_points;
+pub use process::exec_process;
+pub use validate::{DEFAULT_RUNTIME, validate, validate_update};
 
 /// Namespaces of others that the container enters, by the process that owns them (its pid on the host).
 #[derive(Clone, Debug, Default)]
@@ -37,7 +56,7 @@ pub struct Joined {
 pub struct Inputs<'a> {
     /// The container's identifier.
     pub id: &'a str,
-    /// What runs: the request's configuration merged with the image's.
+    /// What runs: the request's configuration merged with the image's, the host name filled in.
     pub config: &'a api::container::Config,
     /// How it runs here, defaults filled in.
     pub host_config: &'a api::container::HostConfig,
@@ -59,66 +78,11 @@ pub struct Inputs<'a> {
     pub init: PathBuf,
 }
 
-/// Judges a create request and fills in defaults (shm size, log driver, masked paths, OOM settings, cgroup
-/// namespace, stop signal stays as it is …) the way Docker shows them in inspect. Returns warnings.
-/// Kinds: `Invalid`, with Docker's sentences.
-pub fn validate(
-    config: &mut api::container::Config,
-    host_config: &mut api::container::HostConfig,
-    networking: Option<&api::network::NetworkingConfig>,
-    engine: &EngineConfig,
-    host: &Host,
-) -> Result<Vec<String>> {
-    let _ = (config, host_config, networking, engine, host);
-    todo!()
-}
-
-/// Judges the limits of an update (the same rules as create's). Returns warnings.
-pub fn validate_update(update: &api::container::UpdateConfig, host: &Host) -> Result<Vec<String>> {
-    let _ = (update, host);
-    todo!()
-}
-
-/// Merges an image's configuration into the request's as Docker does (env, cmd, entrypoint, labels, exposed
-/// ports, volumes, user, working dir, stop signal, healthcheck, shell); then `no command specified` when there is none.
-pub fn merge_image(config: &mut api::container::Config, image: &oci::ImageConfig) -> Result<()> {
-    let _ = (config, image);
-    todo!()
-}
-
-/// The mounts asked for (binds, `--mount`, `--tmpfs`) as inspect shows them; missing bind sources of `-v` are
-/// named for creation by the driver at start, those of `--mount` are an error here:
-/// `invalid mount config for type "bind": bind source path does not exist: /x`.
-pub fn mount_points(
-    config: &api::container::Config,
-    host_config: &api::container::HostConfig,
-) -> Result<Vec<api::mount::MountPoint>> {
-    let _ = (config, host_config);
-    todo!()
-}
-
-/// The OCI specification of a container. `root.path` is `rootfs` (the runtime mounts the store's overlay there).
-pub fn generate(inputs: &Inputs<'_>) -> Result<oci::runtime::Spec> {
-    let _ = inputs;
-    todo!()
-}
-
-/// The process of an exec in a container whose specification was `spec`.
-pub fn exec_process(
-    spec: &oci::runtime::Spec,
-    config: &api::container::Config,
-    host_config: &api::container::HostConfig,
-    exec: &api::exec::ExecCreateRequest,
-) -> Result<oci::runtime::Process> {
-    let _ = (spec, config, host_config, exec);
-    todo!()
-}
-
 /// The cgroup settings of an update, only what it changes.
-pub fn update_resources(
-    update: &api::container::UpdateConfig,
-    host: &Host,
-) -> Result<oci::runtime::Resources> {
-    let _ = (update, host);
-    todo!()
+pub fn update_resources(update: &api::container::UpdateConfig) -> Result<oci::runtime::Resources> {
+    let facts = facts::of_limits(&update.resources)?;
+    Ok(resources::of_limits(&update.resources, &facts))
 }
+
+#[cfg(test)]
+mod tests;
