@@ -21,11 +21,14 @@ pub(crate) struct Route {
     pub pattern: &'static str,
     /// The API version that brought it.
     pub since: Version,
+    /// Whether its work is given up when the client leaves; else what has begun is finished.
+    pub ends_with_client: bool,
     /// What answers it.
     pub handler: fn(Call) -> Answer,
 }
 
-/// A table row: `route!(GET "/containers/{name}/json" => inspect)`, optionally `since MINOR`.
+/// A table row: `route!(GET "/containers/{name}/json" => inspect)`, optionally `since MINOR`. Only reading
+/// ends with the client, and what `waits`.
 macro_rules! route {
     ($method:ident $pattern:literal => $handler:path) => {
         $crate::http::router::route!($method $pattern since 0 => $handler)
@@ -35,7 +38,14 @@ macro_rules! route {
             method: http::Method::$method,
             pattern: $pattern,
             since: $crate::http::Version::v1($minor),
+            ends_with_client: matches!(http::Method::$method, http::Method::GET),
             handler: |call| Box::pin($handler(call)),
+        }
+    };
+    ($method:ident $pattern:literal waits => $handler:path) => {
+        $crate::http::router::Route {
+            ends_with_client: true,
+            ..$crate::http::router::route!($method $pattern => $handler)
         }
     };
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -128,7 +128,6 @@ where
 
 /// Answer one request, whatever it is.
 async fn respond(site: &Site, request: Request<Body>) -> Reply {
-    let head = request.method() == Method::HEAD;
     let shown =
         tracing::enabled!(tracing::Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri()));
     let mut answer = match origin::check(site.door, request.headers(), &site.own_names) {
@@ -143,9 +142,6 @@ async fn respond(site: &Site, request: Request<Body>) -> Reply {
     });
     if let Some(shown) = shown {
         tracing::debug!(status = answer.status().as_u16(), "{shown}");
-    }
-    if head && answer.status().is_client_error() {
-        *answer.body_mut() = Body::empty();
     }
     mark(&mut answer, site);
     answer
@@ -167,12 +163,12 @@ async fn dispatch(site: &Site, request: Request<Body>) -> Result<Reply, Failure>
     let (route, name) = router::find(routes::TABLES, &parts.method, path, known)?;
     let version = version.map_err(Failure::invalid)?;
     let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-    let (changes, handler) = (parts.method != Method::GET, route.handler);
+    let handler = route.handler;
     let call = Call { app: site.app.clone(), version, name, query, parts, body };
-    if !changes {
+    if route.ends_with_client {
         return handler(call).await;
     }
-    // What a request has begun is finished even if its client leaves: half a change helps nobody.
+    // Half a change helps nobody: this runs on even if the connection ends.
     match tokio::spawn(handler(call)).await {
         Ok(answer) => answer,
         Err(error) => {

@@ -57,7 +57,6 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/distribution/{name}/json" => no_distribution),
     route!(GET "/containers/{name}/checkpoints" => no_checkpoints),
     route!(POST "/containers/{name}/checkpoints" => no_checkpoints),
-    route!(DELETE "/containers/{name}/checkpoints/{name}" => no_checkpoints),
 ];
 
 const HINT: &str = "Boxship runs containers on one host; several machines are Kubernetes' business";

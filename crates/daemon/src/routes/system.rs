@@ -15,6 +15,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/info" => info),
     route!(GET "/system/df" => disk_usage),
     route!(POST "/auth" => auth),
+    route!(OPTIONS "{name}" => options),
 ];
 
 async fn ping(call: Call) -> Result<Reply, Failure> {
@@ -32,6 +33,11 @@ async fn ping(call: Call) -> Result<Reply, Failure> {
         answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     Ok(answer)
+}
+
+/// Browsers ask before they call other sites; nothing is allowed to them here.
+async fn options(_: Call) -> Result<Reply, Failure> {
+    Ok(reply::empty(StatusCode::OK))
 }
 
 async fn version(call: Call) -> Result<Reply, Failure> {

@@ -10,7 +10,7 @@ use crate::http::{Call, Failure, Reply, reply};
 pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
     let options = ListOptions {
         all: call.query.switch("all"),
-        limit: call.query.number("limit")?,
+        limit: call.query.number("limit")?.filter(|limit| *limit > 0),
         size: call.query.switch("size"),
         filters: call.query.filters()?,
     };
