@@ -107,8 +107,12 @@ fn streamed(call: Call, attachment: Attachment) -> Reply {
             () = stopped(stopping) => {}
         }
     });
-    let mut answer = reply::stream(RAW, Tied { stream: ReaderStream::new(theirs), _alive: alive });
-    // Old clients read what follows the head as the stream itself: no chunks, the end is the close.
+    until_closed(reply::stream(RAW, Tied { stream: ReaderStream::new(theirs), _alive: alive }))
+}
+
+/// An answer whose body ends with the connection: old clients read what follows the head as the stream
+/// itself, without chunks.
+fn until_closed(mut answer: Reply) -> Reply {
     *answer.version_mut() = HttpVersion::HTTP_10;
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
@@ -138,5 +142,31 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Stream for Tied<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.stream.poll_next_unpin(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use std::convert::Infallible;
+
+    #[tokio::test]
+    async fn streams_without_upgrade_are_not_chunked() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        tokio::spawn(http1::Builder::new().serve_connection(
+            TokioIo::new(server),
+            service_fn(|_| async {
+                let chunks = futures_util::stream::iter(["one", "two"]).map(|text| Ok(Bytes::from(text)));
+                Ok::<_, Infallible>(until_closed(reply::stream(RAW, chunks)))
+            }),
+        ));
+        client.write_all(b"POST /x HTTP/1.1\r\nHost: d\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "onetwo", "{head}");
+        assert!(head.contains("200 OK") && !head.contains("chunked"), "{head}");
     }
 }
