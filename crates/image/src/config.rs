@@ -4,10 +4,11 @@ use boxship_oci::digest::Digest;
 use boxship_oci::image::ImageConfig;
 use boxship_store::Store;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The configuration of the image with this id.
 pub fn config(store: &Store, id: &Digest) -> Result<ImageConfig> {
-    let _ = (store, id);
-    todo!()
+    let bytes = store.images().config(id)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|source| Error::Json { file: format!("configuration {id}"), source })
 }

@@ -26,5 +26,5 @@ pub use config::config;
 pub use error::{Error, Result};
 pub use history::{HistoryEntry, history};
 pub use import::{Import, import};
-pub use load::{LoadEvent, LoadOptions, Loaded, load};
+pub use load::{LoadEvent, LoadOptions, Loaded, Progress, load};
 pub use save::{SaveItem, SaveOptions, save, select};
