@@ -16,6 +16,7 @@ pub mod process;
 pub mod pty;
 pub mod seccomp;
 pub mod signal;
+pub mod signalfd;
 pub mod xattr;
 
 pub use error::{Errno, Error, Named, Result};
