@@ -12,18 +12,35 @@
 //! child:                                  └ namespaces ─ mounts ─ devices ─ pivot ─ masks ─ rights ─ fifo ─ seccomp ─ exec
 //! ```
 
+mod accounts;
 pub mod cgroup;
+mod child;
+mod child_process;
 mod container;
 mod create;
 mod error;
+mod exec;
+mod hooks;
 mod message;
+mod mount_options;
+mod names;
 mod options;
+mod plan;
+mod process_plan;
+mod program;
 mod record;
 pub mod seccomp;
+mod security;
+mod supervisor;
+mod sysctl;
+mod trees;
 
 pub use container::{Container, list};
 pub use create::create;
 pub use error::{Error, Result};
 pub use message::Step;
+pub use mount_options::known_words as known_mount_options;
+pub use names::known_capabilities;
 pub use options::{CreateOptions, ExecOptions, Started, Stdio};
 pub use record::Record;
+pub use security::{has_apparmor, has_selinux};

@@ -1,12 +1,23 @@
-//! `state.json`: what another process must know to go on with a container.
+//! `state.json`: what another process must know to go on with a container. One file per container, written once.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use boxship_oci::runtime::Hooks;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
+use crate::error::{Error, Result};
+
+/// The name of the record in the container's folder.
+const FILE: &str = "state.json";
+/// The name of the fifo whose byte starts the program; it is there until then.
+pub(crate) const FIFO: &str = "exec.fifo";
+/// The longest id, so that it and its files fit the file system's names.
+const MOST_ID: usize = 1024;
 
 /// What is known of a container since its creation. Nothing in it changes later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +49,88 @@ pub struct Record {
     /// Hooks still to be run by whoever starts or deletes it.
     #[serde(default)]
     pub hooks: Hooks,
+}
+
+/// Checks that an id is the name of one folder, of letters, digits and `_+-.` only.
+pub(crate) fn check_id(id: &str) -> Result<()> {
+    let sane = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte));
+    if id.is_empty() || id == "." || id == ".." || id.len() > MOST_ID || !sane {
+        return Err(Error::InvalidId { id: id.to_owned() });
+    }
+    Ok(())
+}
+
+/// Makes the folder of a new container; that it was not there before makes the id its own.
+pub(crate) fn claim(root: &Path, id: &str) -> Result<PathBuf> {
+    check_id(id)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(Error::file("create", root))?;
+    let folder = root.join(id);
+    match fs::DirBuilder::new().mode(0o711).create(&folder) {
+        Ok(()) => Ok(folder),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists { id: id.to_owned() }),
+        Err(error) => Err(Error::file("create", folder)(error)),
+    }
+}
+
+impl Record {
+    /// Writes the record: whole or not at all for whoever reads meanwhile.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(FILE);
+        let new = folder.join(".state.json.new");
+        let text = serde_json::to_vec(self).map_err(|source| Error::Record { path: path.clone(), source })?;
+        let written = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .and_then(|mut file| file.write_all(&text))
+            .and_then(|()| fs::rename(&new, &path));
+        written.map_err(Error::file("write", path))
+    }
+
+    /// Reads the record of a container's folder.
+    pub(crate) fn read(folder: &Path, id: &str) -> Result<Self> {
+        let path = folder.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(Error::NotFound { id: id.to_owned() });
+            }
+            Err(error) => return Err(Error::file("read", path)(error)),
+        };
+        serde_json::from_slice(&text).map_err(|source| Error::Record { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_names() {
+        for (id, fine) in [
+            ("a", true),
+            ("A1_.+-", true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("a/b", false),
+            ("é", false),
+            ("a b", false),
+        ] {
+            assert_eq!(check_id(id).is_ok(), fine, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_claimed_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = claim(root.path(), "one").unwrap();
+        assert!(matches!(claim(root.path(), "one"), Err(Error::Exists { .. })));
+        assert!(matches!(Record::read(&folder, "one"), Err(Error::NotFound { .. })));
+        let record = Record { id: "one".into(), pid: 7, ..Record::default() };
+        record.write(&folder).unwrap();
+        assert_eq!(Record::read(&folder, "one").unwrap(), record);
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Errno, Error, Result, last_errno};
 
@@ -80,6 +81,7 @@ impl Clone<'_> {
         match pid {
             -1 => Err(Error::new("clone3", "child", last_errno())),
             0 => {
+                BORN_HERE.store(true, Ordering::Relaxed);
                 let status = catch_unwind(AssertUnwindSafe(child)).unwrap_or(u8::MAX);
                 // SAFETY: _exit only ends the process; it runs none of the parent's exit handlers.
                 unsafe { libc::_exit(i32::from(status)) }
@@ -93,8 +95,15 @@ impl Clone<'_> {
     }
 }
 
+/// Set in a child made here: it has the one thread it was born with. (Inside a container it could not ask: there
+/// `/proc` belongs to another process namespace.)
+static BORN_HERE: AtomicBool = AtomicBool::new(false);
+
 /// Whether this process has one thread only.
 pub fn single_threaded() -> bool {
+    if BORN_HERE.load(Ordering::Relaxed) {
+        return true;
+    }
     // A folder has two links of its own and one for each folder in it: one thread makes three.
     rustix::fs::stat("/proc/self/task").is_ok_and(|found| found.st_nlink == 3)
 }

@@ -137,6 +137,14 @@ pub fn adopt_number(descriptor: i32) -> Result<OwnedFd> {
     Ok(duplicate)
 }
 
+/// In a child just forked: closes its copy of a descriptor that only its parent uses. Holding on to, say, the parent's
+/// end of a socket would hide the parent's death.
+pub fn close_copy(descriptor: BorrowedFd<'_>) {
+    // SAFETY: the owner is in the parent's memory; this process's copy of it is never dropped, as the child ends by
+    // exec or _exit, and never used, by this function's contract.
+    unsafe { libc::close(descriptor.as_raw_fd()) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,93 @@
+//! The last steps before the program, common to the first process and to additional ones.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use boxship_sys::{exe, fd, process, signal};
+
+use super::{identity, procfs};
+use crate::accounts;
+use crate::message::{At, Done, Failure, Reporter, Step};
+use crate::process_plan::ProcessPlan;
+use crate::program;
+
+/// A process that has become what it shall be; only the exec is left.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<OsString>,
+}
+
+/// Takes on rights and identity and finds the program. From here on the process has no more rights than the program.
+pub(crate) fn prepare(
+    root: BorrowedFd<'_>,
+    plan: &ProcessPlan,
+    preserve_fds: u32,
+    reporter: &Reporter<'_>,
+) -> Done<Prepared> {
+    if let Some(scheduling) = plan.scheduling {
+        process::set_scheduling(scheduling).at(Step::Scheduling)?;
+    }
+    if let Some((class, level)) = plan.io_priority {
+        process::set_io_priority(class, level).at(Step::Scheduling)?;
+    }
+    if !plan.label.is_empty() {
+        plan.label.apply(procfs::private()?.as_fd())?;
+    }
+    let identity = accounts::resolve(root, &plan.user)?;
+    if plan.no_new_privileges {
+        process::set_no_new_privileges().at(Step::NoNewPrivileges)?;
+    } else {
+        // Without no_new_privs a filter takes a right that is about to be given up.
+        install_filter(plan, reporter)?;
+    }
+    identity::assume(root, plan, &identity)?;
+    let mut env = plan.env.clone();
+    if program::variable(&env, "HOME").is_none_or(str::is_empty) {
+        env.retain(|entry| !entry.starts_with("HOME="));
+        env.push(format!("HOME={}", identity.home.as_deref().unwrap_or("/")));
+    }
+    let program = program::find(&plan.args[0], &env)?;
+    if plan.no_new_privileges && plan.seccomp.as_ref().is_some_and(crate::seccomp::Program::has_listener) {
+        // Its listener must reach the supervisor while somebody waits for it.
+        install_filter(plan, reporter)?;
+    }
+    keep_only(preserve_fds)?;
+    let own = |texts: &[String]| texts.iter().map(OsString::from).collect();
+    Ok(Prepared { program, args: own(&plan.args), env: own(&env) })
+}
+
+/// Every descriptor but the standard streams and the preserved ones is closed by the exec (CVE-2024-21626).
+fn keep_only(preserve_fds: u32) -> Done {
+    for number in 3..3 + preserve_fds as i32 {
+        let copy = fd::duplicate_number(number).at(Step::Descriptors)?;
+        fd::place(copy.as_fd(), number).at(Step::Descriptors)?;
+    }
+    fd::close_on_exec_from(3 + preserve_fds).at(Step::Descriptors)
+}
+
+fn install_filter(plan: &ProcessPlan, reporter: &Reporter<'_>) -> Done {
+    let Some(filter) = &plan.seccomp else { return Ok(()) };
+    let listener: Option<OwnedFd> = filter.install().at(Step::Seccomp)?;
+    listener.map_or(Ok(()), |listener| reporter.listener(listener.as_fd()))
+}
+
+impl Prepared {
+    /// Becomes the program; returns only with the reason why not. Signals get their defaults; the filter that needs no
+    /// rights comes last, so that the runtime's own calls are not judged by it.
+    pub(crate) fn exec(self, plan: &ProcessPlan) -> Failure {
+        signal::reset();
+        if plan.no_new_privileges
+            && let Some(filter) = plan.seccomp.as_ref().filter(|filter| !filter.has_listener())
+            && let Err(failure) = filter.install().at(Step::Seccomp)
+        {
+            return failure;
+        }
+        match exe::exec_path(&self.program, self.args, self.env) {
+            Ok(never) => match never {},
+            Err(error) => Failure::new(Step::CommandNotExecutable, self.program.display(), error.errno),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! An additional process in a running container.
+//!
+//! A short-lived process enters the control groups and all namespaces and makes the new one as the caller's child;
+//! that one takes on rights and identity as the first process did. Everything that can go wrong is known when
+//! [`Container::exec`] returns: the process's socket closes only with the exec.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use boxship_oci::runtime::{Linux, Status};
+use boxship_sys::clone::Clone;
+use boxship_sys::namespace::{self, Kind};
+use boxship_sys::{fd, path};
+use rustix::fs::{CWD, OFlags};
+
+use crate::child::streams::{self, Streams};
+use crate::child::{console, enter, finish};
+use crate::child_process::{self as outer, NewProcess};
+use crate::container::Container;
+use crate::error::{Error, Result};
+use crate::message::{At, Channel, Done, Report, Reporter, Step};
+use crate::options::{ExecOptions, Started};
+use crate::process_plan::ProcessPlan;
+use crate::{seccomp, supervisor};
+
+/// What the new process works with.
+struct Additional<'p> {
+    plan: &'p ProcessPlan,
+    init: OwnedFd,
+    namespaces: u64,
+    entrances: Vec<OwnedFd>,
+    streams: Streams,
+    preserve_fds: u32,
+}
+
+impl Container {
+    /// Runs an additional process; it is a child of the caller.
+    pub fn exec(&self, options: ExecOptions) -> Result<Started> {
+        outer::check_preserved(options.preserve_fds)?;
+        match self.status()? {
+            Status::Running | Status::Created => {}
+            status => return Err(Error::Status { operation: "exec in", status }),
+        }
+        let init = self.process_fd()?;
+        let init = init.ok_or(Error::Status { operation: "exec in", status: Status::Stopped })?;
+        let linux = self.linux(&options)?;
+        let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
+        let plan = ProcessPlan::new(&options.process, filter)?;
+        let (streams, console_socket) =
+            outer::streams(options.stdio, plan.terminal.is_some(), options.preserve_fds)?;
+        let cgroup = self.cgroup();
+        let by_itself = options.subgroups.is_empty();
+        let additional = Additional {
+            plan: &plan,
+            init,
+            namespaces: self.namespaces_to_join()?,
+            entrances: if by_itself { cgroup.entrances()? } else { Vec::new() },
+            streams,
+            preserve_fds: options.preserve_fds,
+        };
+        let (ours, theirs) = fd::message_pair().map_err(Error::system("make socket"))?;
+        let channel = Channel(ours);
+        let folder = if by_itself { cgroup.directory_fd() } else { None };
+        let process = additional.spawn(theirs, &channel, folder)?;
+        if !by_itself {
+            cgroup.add_exec(process.pid, &options.subgroups, self.record.pid)?;
+        }
+        channel.go().map_err(Error::system("let the new process go on"))?;
+        let attended = self.attend(process.pid, &channel, &linux).and_then(|console| {
+            outer::apply_outer(process.pid, &plan)?;
+            if let Some(path) = &options.pid_file {
+                outer::write_pid_file(path, process.pid)?;
+            }
+            match (&console_socket, console) {
+                (Some(socket), Some(master)) => outer::send_console(socket, &master).map(|()| None),
+                (_, console) => Ok(console),
+            }
+        });
+        let console = match attended.and_then(|console| await_exec(&channel).map(|()| console)) {
+            Err(Error::ChildGone { .. }) => return Err(process.reap()),
+            other => other?,
+        };
+        let pid = process.pid;
+        Ok(Started { pid, pidfd: process.release(), console, warnings: plan.warnings })
+    }
+
+    /// The part of the container's specification that its further processes are bound to.
+    fn linux(&self, options: &ExecOptions) -> Result<Linux> {
+        if options.without_seccomp {
+            return Ok(Linux::default());
+        }
+        Ok(self.spec()?.linux.unwrap_or_default())
+    }
+
+    /// The user namespace cannot be entered by one who is in it.
+    fn namespaces_to_join(&self) -> Result<u64> {
+        let bits = self.record.namespaces;
+        if bits & Kind::User.flag() == 0 {
+            return Ok(bits);
+        }
+        let inode = |pid: &str| {
+            let name = format!("/proc/{pid}/ns/user");
+            rustix::fs::stat(name.as_str()).map_err(|errno| Error::file("stat", &name)(errno.into()))
+        };
+        let (own, its) = (inode("self")?, inode(&self.record.pid.to_string())?);
+        let same = (own.st_dev, own.st_ino) == (its.st_dev, its.st_ino);
+        Ok(if same { bits & !Kind::User.flag() } else { bits })
+    }
+
+    fn attend(&self, pid: i32, channel: &Channel, linux: &Linux) -> Result<Option<OwnedFd>> {
+        let mut console = None;
+        loop {
+            match channel.next().map_err(Error::system("listen to the new process"))? {
+                Some(Report::Ready) => return Ok(console),
+                Some(Report::Console(master)) => console = Some(master),
+                Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Listener(listener)) => {
+                    supervisor::hand_over(linux.seccomp.as_ref(), &listener, pid, self.state()?)?;
+                }
+                Some(Report::Mounted | Report::Spawned(_)) | None => {
+                    return Err(Error::ChildGone { how: String::new() });
+                }
+            }
+        }
+    }
+}
+
+/// Lets the process exec and waits until it has.
+fn await_exec(channel: &Channel) -> Result<()> {
+    channel.go().map_err(Error::system("let the new process go on"))?;
+    match channel.next().map_err(Error::system("listen to the new process"))? {
+        Some(Report::Failed(failure)) => Err(failure.into()),
+        _ => Ok(()),
+    }
+}
+
+impl Additional<'_> {
+    fn spawn(self, theirs: OwnedFd, channel: &Channel, folder: Option<OwnedFd>) -> Result<NewProcess> {
+        let clone = Clone { cgroup: folder.as_ref().map(|folder| folder.as_fd()), ..Clone::default() };
+        let helper = clone.spawn(move || {
+            fd::close_copy(channel.0.as_fd());
+            let reporter = Reporter(theirs.as_fd());
+            match self.enter(&reporter) {
+                Ok(()) => 0,
+                Err(failure) => {
+                    // Were the maker gone, nobody would be left to be told.
+                    let _ = reporter.failed(&failure);
+                    1
+                }
+            }
+        });
+        let helper = helper.map_err(Error::system("clone into the container"))?;
+        outer::sibling(NewProcess::new(helper.pid, helper.pidfd), channel)
+    }
+
+    /// The short-lived process: enters, and makes the one that stays.
+    fn enter(self, reporter: &Reporter<'_>) -> Done {
+        enter::seclude()?;
+        enter::cgroups(&self.entrances)?;
+        namespace::join_process(self.init.as_fd(), self.namespaces).at(Step::Join)?;
+        let made =
+            Clone { sibling: true, ..Clone::default() }.spawn(|| self.run(reporter)).at(Step::Clone)?;
+        reporter.spawned(made.pid)
+    }
+
+    /// The process that stays.
+    fn run(self, reporter: &Reporter<'_>) -> u8 {
+        let failure = match self.prepare(reporter) {
+            Err(failure) => failure,
+            Ok(prepared) => prepared.exec(self.plan),
+        };
+        // As above.
+        let _ = reporter.failed(&failure);
+        u8::MAX
+    }
+
+    fn prepare(&self, reporter: &Reporter<'_>) -> Done<finish::Prepared> {
+        enter::seclude()?;
+        reporter.wait_for_go()?;
+        if self.namespaces & Kind::User.flag() != 0 {
+            enter::become_root()?;
+        }
+        // Joining the mount namespace made the container's root ours.
+        let root =
+            path::open_in_root(CWD, Path::new("/"), OFlags::PATH | OFlags::DIRECTORY).at(Step::Root)?;
+        let terminal = match self.plan.terminal {
+            Some(size) => Some(console::open(root.as_fd(), size, reporter)?),
+            None => None,
+        };
+        streams::place(&self.streams, terminal.as_ref().map(|terminal| terminal.as_fd()))?;
+        let prepared = finish::prepare(root.as_fd(), self.plan, self.preserve_fds, reporter)?;
+        reporter.ready()?;
+        reporter.wait_for_go()?;
+        Ok(prepared)
+    }
+}
