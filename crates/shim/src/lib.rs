@@ -18,6 +18,7 @@ mod launch;
 pub mod log;
 pub mod protocol;
 mod role;
+mod supervise;
 
 pub use error::{Error, Result};
 pub use exit::Exit;

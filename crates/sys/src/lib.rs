@@ -8,6 +8,7 @@ pub mod clone;
 pub mod error;
 pub mod exe;
 pub mod fd;
+pub mod heap;
 pub mod inherited;
 pub mod mount;
 pub mod namespace;
@@ -16,6 +17,7 @@ pub mod process;
 pub mod pty;
 pub mod seccomp;
 pub mod signal;
+pub mod signal_wait;
 pub mod signalfd;
 pub mod xattr;
 
