@@ -49,3 +49,71 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 fn wrong(why: impl std::fmt::Display) -> Error {
     Error::Tls { why: why.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::ClientConfig;
+    use rustls::pki_types::ServerName;
+    use tokio_rustls::TlsConnector;
+
+    fn file(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/listen/testdata").join(name)
+    }
+
+    fn server(verify: bool) -> TlsAcceptor {
+        let tls = Tls {
+            enabled: Some(true),
+            verify,
+            ca: file("ca.pem"),
+            cert: file("server.pem"),
+            key: file("server-key.pem"),
+        };
+        acceptor(&tls).unwrap()
+    }
+
+    fn client(with_certificate: bool) -> TlsConnector {
+        let mut authorities = RootCertStore::empty();
+        authorities.add(certificates(&file("ca.pem")).unwrap().remove(0)).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(authorities);
+        let config = if with_certificate {
+            let key = PrivateKeyDer::from_pem_file(file("client-key.pem")).unwrap();
+            builder.with_client_auth_cert(certificates(&file("client.pem")).unwrap(), key).unwrap()
+        } else {
+            builder.with_no_client_auth()
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+
+    #[tokio::test]
+    async fn only_known_clients_come_in() {
+        for (verify, with_certificate, welcome) in
+            [(true, true, true), (true, false, false), (false, false, true)]
+        {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let name = ServerName::try_from("localhost").unwrap();
+            let (accepted, _connected) =
+                tokio::join!(server(verify).accept(far), client(with_certificate).connect(name, near));
+            assert_eq!(accepted.is_ok(), welcome, "verify {verify}, certificate {with_certificate}");
+        }
+    }
+
+    #[test]
+    fn unusable_files_are_named() {
+        let tls = Tls {
+            enabled: Some(true),
+            cert: file("nowhere.pem"),
+            key: file("server-key.pem"),
+            ..Tls::default()
+        };
+        let refused = acceptor(&tls).err().unwrap().told();
+        assert!(refused.contains("nowhere.pem"), "{refused}");
+        let tls = Tls { cert: file("server-key.pem"), ..tls };
+        let refused = acceptor(&tls).err().unwrap().told();
+        assert!(refused.contains("holds no certificate"), "{refused}");
+    }
+}
