@@ -78,13 +78,8 @@ async fn live(config: Config, log: Log) -> Result<(), Error> {
 
 fn announce(listener: &Listener) {
     match listener {
-        Listener::Unix(listener, path) => {
-            let shown = match path {
-                Some(path) => path.shown().to_string(),
-                None => format!("{:?}", listener.local_addr()),
-            };
-            tracing::info!("API listen on {shown}");
-        }
+        Listener::Unix(_, Some(path)) => tracing::info!("API listen on {}", path.shown()),
+        Listener::Unix(_, None) => tracing::info!("API listen on a unix socket that was handed over"),
         Listener::Tcp(listener, tls) => {
             let secured = if tls.is_some() { " (TLS)" } else { "" };
             if let Ok(address) = listener.local_addr() {

@@ -137,8 +137,14 @@ fn hosts(settings: &Settings, tls: &Tls) -> Result<Vec<Address>, Error> {
     if given.is_empty() {
         return Ok(vec![Address::Unix("/run/boxship.sock".into())]);
     }
-    let parsed = given.iter().map(|host| Address::parse(host, tls.is_on()));
-    parsed.collect::<Result<_, _>>().map_err(|why| Error::Configuration { why })
+    let parse = |host: &String| {
+        let address = Address::parse(host, tls.is_on()).map_err(wrong)?;
+        if let Address::Tcp(socket) = &address {
+            crate::listen::refuse_open_door(*socket, tls)?;
+        }
+        Ok(address)
+    };
+    given.iter().map(parse).collect()
 }
 
 fn level(settings: &Settings) -> Result<Level, Error> {

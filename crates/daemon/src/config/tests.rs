@@ -87,6 +87,17 @@ fn what_is_refused() {
 }
 
 #[test]
+fn open_doors_need_a_word() {
+    for args in [
+        &["-H", "tcp://127.0.0.1:2375"][..],
+        &["-H", "tcp://0.0.0.0:2375", "--tls=false"],
+        &["-H", "tcp://0.0.0.0:2376", "--tlsverify"],
+    ] {
+        assert!(config(args, "").is_ok(), "{args:?}");
+    }
+}
+
+#[test]
 fn help_names_every_flag() {
     let help = help();
     for directive in directive::DIRECTIVES {

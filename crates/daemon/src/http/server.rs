@@ -111,6 +111,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .max_buf_size(HEAD)
+        // Names of headers don't differ by case, but scripts that look for `Api-Version` do.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);

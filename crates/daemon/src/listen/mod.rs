@@ -38,7 +38,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, Error> {
                 listeners.push(Listener::Unix(listener, Some(path)));
             }
             Address::Tcp(socket) => {
-                refuse_open_door(*socket, &config.tls)?;
+                warn_of_open_door(*socket, &config.tls);
                 let acceptor = match (&acceptor, config.tls.is_on()) {
                     (_, false) => None,
                     (Some(acceptor), true) => Some(TlsAcceptor::clone(acceptor)),
@@ -67,7 +67,9 @@ fn inherited(
             Ok(Listener::Unix(UnixListener::from_std(listener).map_err(listen)?, None))
         }
         activation::Inherited::Tcp(listener) => {
-            refuse_open_door(listener.local_addr().map_err(listen)?, &config.tls)?;
+            let socket = listener.local_addr().map_err(listen)?;
+            refuse_open_door(socket, &config.tls)?;
+            warn_of_open_door(socket, &config.tls);
             if config.tls.is_on() && acceptor.is_none() {
                 *acceptor = Some(tls::acceptor(&config.tls)?);
             }
@@ -83,22 +85,26 @@ fn open_tcp(socket: std::net::SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::from_std(listener).map_err(failed)
 }
 
-/// Refuse or warn about TCP without a check of who calls.
-fn refuse_open_door(socket: std::net::SocketAddr, tls: &crate::config::Tls) -> Result<(), Error> {
-    if tls.verify {
+/// Refuse TCP that would be open to strangers by accident.
+pub(crate) fn refuse_open_door(socket: std::net::SocketAddr, tls: &crate::config::Tls) -> Result<(), Error> {
+    if tls.enabled.is_some() || socket.ip().is_loopback() {
         return Ok(());
     }
-    if !tls.is_on() && tls.enabled.is_none() && !socket.ip().is_loopback() {
-        return Err(Error::Configuration {
-            why: format!(
-                "tcp://{socket} would give root to everyone who reaches it: use --tlsverify with \
-                 --tlscacert, --tlscert and --tlskey, or say --tls=false to open it all the same"
-            ),
-        });
+    Err(Error::Configuration {
+        why: format!(
+            "tcp://{socket} would give root to everyone who reaches it: use --tlsverify with \
+             --tlscacert, --tlscert and --tlskey, or say --tls=false to open it all the same"
+        ),
+    })
+}
+
+/// Say so where nobody checks who calls.
+fn warn_of_open_door(socket: std::net::SocketAddr, tls: &crate::config::Tls) {
+    if tls.verify {
+        return;
     }
     let lack = if tls.is_on() { "without asking for a client certificate" } else { "without TLS" };
     tracing::warn!("the API is open on tcp://{socket} {lack}: everyone who reaches it is root on this host");
-    Ok(())
 }
 
 impl Listener {
