@@ -13,7 +13,7 @@
 //! came with. So `save` and a later push give the digests that came in, signatures stay valid and nothing
 //! needs to be compressed again; it costs the blob's space on disk beside the unpacked layer.
 
-mod changes;
+pub mod changes;
 mod config;
 mod error;
 pub mod hello;

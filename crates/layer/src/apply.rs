@@ -18,6 +18,7 @@ use rustix::io::{Errno, pwrite, write};
 
 use crate::compression::{Compression, decoder};
 use crate::hashing::hashed;
+use crate::lower;
 use crate::metadata::{self, of_sys};
 use crate::resolve::{Folders, Inside};
 use crate::tar::{Entry, Kind, Reader, Time, printable};
@@ -197,7 +198,7 @@ impl<'a> Extraction<'a> {
         name: &[u8],
         folder: &OwnedFd,
     ) -> std::result::Result<(), std::io::Error> {
-        let Some(lower) = metadata::lower_folder(self.how.lowers, path)? else {
+        let Some(lower) = lower::find_folder(self.how.lowers, path)? else {
             let plain = Entry { kind: Kind::Directory, mode: 0o755, ..Entry::default() };
             return metadata::set_on_name(parent.as_fd(), name, &plain, false);
         };

@@ -15,6 +15,7 @@ mod compression;
 mod error;
 mod hashing;
 mod limits;
+mod lower;
 mod metadata;
 mod pack;
 mod resolve;

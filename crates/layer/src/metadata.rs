@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use boxship_sys::xattr;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown,
-    futimens, openat, statat, utimensat,
+    AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown,
+    futimens, statat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -63,59 +63,6 @@ fn set_xattrs(entry: &Entry, set: impl Fn(&[u8], &[u8]) -> boxship_sys::error::R
         }
     }
     Ok(())
-}
-
-/// Finds the folder that an overlay of `lowers` (topmost first) shows at `path`.
-pub(crate) fn lower_folder(lowers: &[BorrowedFd<'_>], path: &[u8]) -> Result<Option<OwnedFd>> {
-    for lower in lowers {
-        match descend(*lower, path)? {
-            Found::Folder(folder) => return Ok(Some(folder)),
-            Found::Hidden => return Ok(None),
-            Found::Missing => {}
-        }
-    }
-    Ok(None)
-}
-
-enum Found {
-    Folder(OwnedFd),
-    /// Here is something that hides what the layers below have: another kind of file, or an opaque folder.
-    Hidden,
-    Missing,
-}
-
-fn descend(lower: BorrowedFd<'_>, path: &[u8]) -> Result<Found> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut folder = openat(lower, ".", flags, Mode::empty())?;
-    for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
-        folder = match openat(&folder, part, flags, Mode::empty()) {
-            Ok(next) => next,
-            Err(Errno::NOENT) if whiteout::is_opaque(folder.as_fd()).map_err(of_sys)? => {
-                return Ok(Found::Hidden);
-            }
-            Err(Errno::NOENT) => return missing_below(lower, path, part),
-            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Found::Hidden),
-            Err(errno) => return Err(errno.into()),
-        };
-    }
-    Ok(Found::Folder(folder))
-}
-
-/// Any opaque folder on the way hides the lower layers, not only the last.
-fn missing_below(lower: BorrowedFd<'_>, path: &[u8], missing: &[u8]) -> Result<Found> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut folder = openat(lower, ".", flags, Mode::empty())?;
-    for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
-        if whiteout::is_opaque(folder.as_fd()).map_err(of_sys)? {
-            return Ok(Found::Hidden);
-        }
-        folder = match openat(&folder, part, flags, Mode::empty()) {
-            Ok(next) => next,
-            Err(_) if part == missing => break,
-            Err(errno) => return Err(errno.into()),
-        };
-    }
-    Ok(Found::Missing)
 }
 
 /// Copies owner, mode and attributes from one folder to another (perhaps `O_PATH`); returns the time to give it.

@@ -23,6 +23,7 @@ use boxship_store::{Lease, NewImage, Store};
 use crate::Result;
 use files::Files;
 use unpack::Unpacker;
+pub(crate) use unpack::{media_type, own_manifest};
 
 /// What `docker load` is told beside the archive.
 #[derive(Debug, Clone, Default)]

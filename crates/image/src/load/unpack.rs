@@ -122,7 +122,7 @@ impl<'a> Unpacker<'a> {
 }
 
 /// The media type that a layer's first bytes tell.
-fn media_type(store: &Store, blob: &Digest) -> Result<&'static str> {
+pub(crate) fn media_type(store: &Store, blob: &Digest) -> Result<&'static str> {
     let mut start = [0; 8];
     let mut file = store.content().open(blob)?;
     let mut have = 0;

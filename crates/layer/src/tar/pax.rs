@@ -231,18 +231,15 @@ mod tests {
     #[test]
     fn refuses() {
         for bad in [
-            &b"5 a=\n"[..6 - 1],
-            b"x",
+            &b"x"[..],
             b"9 a=b\n",
             b"99999999999999999999 a=b\n",
             b"6 ab\n\n",
-            b"4 =\n",
+            b"5 a=b",
             b"12 path=a\0b\n",
             b"12 size=-10\n",
         ] {
-            if bad != b"5 a=\n" {
-                assert!(Pax::parse(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
-            }
+            assert!(Pax::parse(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
         }
         assert!(Pax::parse(b"25 GNU.sparse.numbytes=1\n").is_err());
     }

@@ -1,1 +1,0 @@
-//! Dockerfile instructions as `docker import -c` takes them.
