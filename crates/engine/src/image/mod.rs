@@ -2,6 +2,20 @@
 //!
 //! Names become digests here; bytes and layers are `store`'s business, registries `image`'s.
 
+mod error;
+mod glob;
+mod import;
+mod inspect;
+mod known;
+mod list;
+mod load;
+mod prune;
+mod pull;
+mod remove;
+mod save;
+mod tag;
+mod transfer;
+
 use std::pin::Pin;
 
 use boxship_api as api;
@@ -9,7 +23,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::io::AsyncRead;
 
-use crate::{Engine, Result};
+pub(crate) use inspect::STORAGE_DRIVER;
+
+use crate::Result;
 
 /// Progress of a long operation, one JSON object per item.
 pub type ProgressStream = Pin<Box<dyn Stream<Item = api::progress::ProgressMessage> + Send>>;
@@ -70,58 +86,5 @@ pub struct ImagePullOptions {
     pub auth: Option<api::auth::AuthConfig>,
 }
 
-impl Engine {
-    /// `GET /images/json`.
-    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<api::image::Summary>> {
-        todo!()
-    }
-
-    /// `GET /images/{name}/json`.
-    pub async fn image_inspect(&self, _name: &str) -> Result<api::image::InspectResponse> {
-        todo!()
-    }
-
-    /// `GET /images/{name}/history`.
-    pub async fn image_history(&self, _name: &str) -> Result<Vec<api::image::HistoryResponseItem>> {
-        todo!()
-    }
-
-    /// `POST /images/{name}/tag`.
-    pub async fn image_tag(&self, _name: &str, _repo: &str, _tag: &str) -> Result<()> {
-        todo!()
-    }
-
-    /// `DELETE /images/{name}`.
-    pub async fn image_remove(
-        &self,
-        _name: &str,
-        _options: ImageRemoveOptions,
-    ) -> Result<Vec<api::image::DeleteResponseItem>> {
-        todo!()
-    }
-
-    /// `POST /images/load`.
-    pub async fn image_load(&self, _input: Input, _quiet: bool) -> Result<ProgressStream> {
-        todo!()
-    }
-
-    /// `GET /images/get`, `GET /images/{name}/get`.
-    pub async fn image_save(&self, _names: Vec<String>) -> Result<ByteStream> {
-        todo!()
-    }
-
-    /// `POST /images/create?fromSrc=`.
-    pub async fn image_import(&self, _options: ImageImportOptions, _input: Input) -> Result<ProgressStream> {
-        todo!()
-    }
-
-    /// `POST /images/create?fromImage=`.
-    pub async fn image_pull(&self, _options: ImagePullOptions) -> Result<ProgressStream> {
-        todo!()
-    }
-
-    /// `POST /images/prune`.
-    pub async fn image_prune(&self, _filters: &api::Filters) -> Result<api::image::PruneReport> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,10 @@ use crate::Result;
 /// The cgroup below which containers are, unless asked otherwise.
 const CGROUP_PARENT: &str = "/boxship";
 
-/// The OCI specification of a container, after looking up what it names on the host.
+/// The OCI specification of a container, after looking up what it names on the host and making missing bind sources.
 /// `root.path` is `rootfs` (the runtime mounts the store's overlay there).
 pub fn generate(inputs: &Inputs<'_>) -> Result<Spec> {
+    facts::prepare_sources(inputs.host_config, inputs.mounts)?;
     specification(inputs, &facts::gather(inputs)?)
 }
 

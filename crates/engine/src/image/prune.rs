@@ -1,0 +1,91 @@
+//! `POST /images/prune`: removes images that nobody uses, the nameless ones or all.
+
+use boxship_api::Filters;
+use boxship_api::image::{DeleteResponseItem, PruneReport};
+use boxship_api::timestamp::Timestamp;
+use boxship_store::Store;
+
+use super::known::Known;
+use super::remove::Removal;
+use super::{ImageRemoveOptions, list};
+use crate::error::blocking;
+use crate::{Engine, Error, Kind, Result};
+
+const KEYS: [&str; 4] = ["dangling", "label", "label!", "until"];
+
+impl Engine {
+    /// `POST /images/prune`.
+    pub async fn image_prune(&self, filters: &Filters) -> Result<PruneReport> {
+        filters.validate(&KEYS)?;
+        let dangling = filters.bool_or("dangling", true)?;
+        let until = until(filters)?;
+        let (engine, filters) = (self.clone(), filters.clone());
+        let report = blocking(move || {
+            let before = used(engine.store())?;
+            let mut deleted = Vec::new();
+            for known in Known::all(engine.store())? {
+                if is_wanted(engine.store(), &known, &filters, until)? {
+                    deleted.extend(prune_one(&engine, &known, dangling));
+                }
+            }
+            let reclaimed = before.saturating_sub(used(engine.store())?);
+            Ok(PruneReport {
+                images_deleted: Some(deleted).filter(|deleted| !deleted.is_empty()),
+                space_reclaimed: reclaimed,
+            })
+        })
+        .await?;
+        let attributes = [("reclaimed".to_owned(), report.space_reclaimed.to_string())].into();
+        self.inner.events.tell("image", "prune", "", attributes);
+        self.sweep();
+        Ok(report)
+    }
+}
+
+fn used(store: &Store) -> Result<u64> {
+    let usage = store.usage()?;
+    Ok(usage.layers + usage.blobs)
+}
+
+fn until(filters: &Filters) -> Result<Option<Timestamp>> {
+    let mut times = filters.get("until");
+    match (times.next(), times.next()) {
+        (None, _) => Ok(None),
+        (Some(time), None) => list::until(time).map(Some),
+        (Some(_), Some(_)) => Err(Error::invalid("more than one until filter specified")),
+    }
+}
+
+/// Whether the filters admit it and nothing was made from it here.
+fn is_wanted(store: &Store, known: &Known, filters: &Filters, until: Option<Timestamp>) -> Result<bool> {
+    let nameless = known.image.names.is_empty() && known.image.repo_digests.is_empty();
+    if nameless && !store.images().children(&known.image.id)?.is_empty() {
+        return Ok(false);
+    }
+    let old = until.is_none_or(|limit| known.created().is_some_and(|created| created <= limit));
+    let labels = known.labels();
+    let unwanted = filters.contains("label!") && filters.match_labels("label!", &labels);
+    Ok(old && filters.match_labels("label", &labels) && !unwanted)
+}
+
+/// Removes an image by its names, or by its identifier when it has none. What is in use stays.
+fn prune_one(engine: &Engine, known: &Known, dangling: bool) -> Vec<DeleteResponseItem> {
+    if dangling && !known.image.names.is_empty() {
+        return Vec::new();
+    }
+    let names = known.image.names.iter().chain(&known.image.repo_digests).map(|name| name.canonical());
+    let mut names: Vec<String> = names.collect();
+    if names.is_empty() {
+        names.push(known.image.id.hex().to_owned());
+    }
+    let mut deleted = Vec::new();
+    for name in names {
+        match Removal::new(engine).remove(&name, ImageRemoveOptions::default()) {
+            Ok(done) => deleted.extend(done),
+            // In use, or gone with one of its other names.
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {}
+            Err(error) => tracing::warn!(image = name, %error, "not pruned"),
+        }
+    }
+    deleted
+}
