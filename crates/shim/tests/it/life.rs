@@ -1,0 +1,159 @@
+//! Launch, start, signals, pause, end: and what is left afterwards.
+
+use boxship_oci::OverlayMount;
+use boxship_shim::{
+    Error, client,
+    protocol::{Event, FailureKind, LaunchRequest, Phase, Request, Response},
+};
+use std::{fs, os::fd::AsFd};
+
+use crate::{
+    Test,
+    host::{Host, await_event},
+};
+
+pub const TESTS: &[Test] = &[
+    ("exit_codes", exit_codes),
+    ("events_tell_a_life", events_tell_a_life),
+    ("failed_launch_leaves_nothing", failed_launch_leaves_nothing),
+    ("pause_resume_stats_pids", pause_resume_stats_pids),
+    ("killed_before_start", killed_before_start),
+    ("delete_ends_all", delete_ends_all),
+    ("host_pid_namespace_is_cleaned", host_pid_namespace_is_cleaned),
+    ("overlay_root", overlay_root),
+    ("clean_start_of_programs", clean_start_of_programs),
+];
+
+fn exit_codes() {
+    let host = Host::new();
+    for (args, code) in [
+        (&["/bin/true"][..], 0),
+        (&["/bin/sh", "-c", "exit 42"], 42),
+        (&["/bin/sh", "-c", "kill -9 $$"], 0),
+        (&["/bin/sh", "-c", "sh -c 'kill -TERM $$'"], 143),
+    ] {
+        let exit = host.run(args).finish();
+        assert_eq!((exit.code, exit.oom_killed), (code, false), "{args:?}");
+    }
+    let container = host.run(&["/bin/sleep", "100"]);
+    container.ask(Request::Kill { signal: 9, all: false });
+    assert_eq!(container.finish().code, 137);
+}
+
+fn events_tell_a_life() {
+    let host = Host::new();
+    let container = host.launch(host.request(&["/bin/true"]));
+    let mut events = container.connect();
+    let Response::State(state) = events.ask(&Request::Events).unwrap() else { panic!() };
+    assert_eq!((state.phase, state.pid, state.exit), (Phase::Created, container.pid(), None));
+    container.start();
+    assert_eq!(events.next_event().unwrap(), Some(Event::Started));
+    let Some(Event::Exit(exit)) = events.next_event().unwrap() else { panic!() };
+    assert_eq!(events.next_event().unwrap(), None);
+    assert!(!container.request.runtime_root.join(container.request.id.as_str()).exists());
+    assert_eq!(container.finish(), exit);
+}
+
+fn failed_launch_leaves_nothing() {
+    let host = Host::new();
+    for (program, kind) in [
+        ("nothing-like-this", FailureKind::CommandNotFound),
+        ("/nothing/like/this", FailureKind::CommandNotFound),
+        ("/etc", FailureKind::CommandNotExecutable),
+    ] {
+        let request = host.request(&[program]);
+        let executable = fs::File::open("/proc/self/exe").unwrap();
+        let Err(Error::Refused(failure)) = boxship_shim::launch(executable.as_fd(), &request) else {
+            panic!()
+        };
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(!request.runtime_root.join(request.id.as_str()).exists());
+        assert!(!request.directory.join("shim.sock").exists());
+    }
+}
+
+fn pause_resume_stats_pids() {
+    let host = Host::new();
+    let container = host.run(&["/bin/sleep", "100"]);
+    container.ask(Request::Pause);
+    let refused = client::ask(container.directory(), &Request::Pause);
+    assert!(matches!(refused, Err(Error::Refused(failure)) if failure.kind == FailureKind::State));
+    let Response::State(state) = container.ask(Request::State) else { panic!() };
+    assert_eq!(state.phase, Phase::Paused);
+    container.ask(Request::Resume);
+    assert_eq!(container.ask(Request::Pids), Response::Pids(vec![container.pid()]));
+    let Response::Stats(stats) = container.ask(Request::Stats) else { panic!() };
+    assert_eq!(stats.pids.current, 1);
+    container.ask(Request::Pause);
+    container.ask(Request::Kill { signal: 9, all: false });
+    assert_eq!(container.finish().code, 137);
+}
+
+fn killed_before_start() {
+    let host = Host::new();
+    let container = host.launch(host.request(&["/bin/true"]));
+    container.ask(Request::Kill { signal: 9, all: false });
+    assert_eq!(container.finish().code, 137);
+}
+
+fn delete_ends_all() {
+    let host = Host::new();
+    let container = host.run(&["/bin/sh", "-c", "trap '' TERM; sleep 100 & sleep 100"]);
+    let mut events = container.connect();
+    events.ask(&Request::Events).unwrap();
+    assert_eq!(container.ask(Request::Delete), Response::Done);
+    await_event(&mut events, |event| matches!(event, Event::Exit(exit) if exit.code == 137));
+    assert_eq!(container.finish().code, 137);
+}
+
+fn host_pid_namespace_is_cleaned() {
+    let host = Host::new();
+    let mut request =
+        LaunchRequest { start: true, ..host.request(&["/bin/sh", "-c", "sleep 987 & echo $!"]) };
+    let linux = request.spec.linux.as_mut().unwrap();
+    linux.namespaces.retain(|namespace| namespace.kind != boxship_oci::runtime::NamespaceKind::Pid);
+    let container = host.launch(request);
+    container.wait_for_exit();
+    let left: i32 = container.logged().trim().parse().unwrap();
+    container.finish();
+    let status = fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+    assert!(!status.contains("(sleep) S"), "{status}");
+}
+
+fn overlay_root() {
+    let host = Host::new();
+    for name in ["upper", "work", "merged"] {
+        fs::create_dir(host.path(name)).unwrap();
+    }
+    // overlayfs can't have its own kind below it; the temporary folder may be on one.
+    let script = "echo changed > /new; cat /new";
+    let mut request = LaunchRequest { start: true, ..host.request(&["/bin/sh", "-c", script]) };
+    request.rootfs = Some(OverlayMount {
+        lower: vec![host.path("rootfs")],
+        upper: host.path("upper"),
+        work: host.path("work"),
+        options: Vec::new(),
+    });
+    let container = host.launch(request);
+    assert_eq!(container.wait_for_exit().code, 0);
+    assert_eq!(container.logged(), "changed\n");
+    container.finish();
+    assert_eq!(fs::read_to_string(host.path("upper/new")).unwrap(), "changed\n");
+    assert!(!host.path("rootfs/new").exists());
+}
+
+/// Nothing of the shim may be inherited: signals, descriptors, protection from the OOM killer, session.
+fn clean_start_of_programs() {
+    let host = Host::new();
+    let script = "cat /proc/self/oom_score_adj; grep -E '^(SigBlk|SigIgn)' /proc/self/status; echo /proc/self/fd/*; umask";
+    std::os::unix::fs::symlink("busybox", host.path("rootfs/bin/grep")).unwrap();
+    let container = host.run(&["/bin/sh", "-c", script]);
+    container.wait_for_exit();
+    let zero = "0".repeat(16);
+    let logged = container.logged();
+    let expect = format!("0\nSigBlk:\t{zero}\nSigIgn:\t{zero}\n");
+    assert!(logged.starts_with(&expect), "{logged}");
+    // The shell itself opens the folder to expand the pattern.
+    assert!(logged.contains("/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3\n0022\n"), "{logged}");
+    container.finish();
+}
