@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use boxship_oci::runtime::{Hooks, Linux, Resources, State, Status};
 use boxship_sys::clone::Clone;
 use boxship_sys::namespace::Kind;
-use boxship_sys::{fd, path};
+use boxship_sys::{fd, mount, path};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use crate::cgroup::{self, Cgroup};
@@ -142,7 +142,9 @@ impl Creation {
             root,
             root_place: Some(self.plan.root.path.clone()).filter(|path| path.is_dir()),
             trees: trees::binds(&self.plan, &self.linux)?,
-            null: path::open_null_device().map_err(Error::system("open null device"))?,
+            null: path::open_null_device()
+                .and_then(|device| mount::copy_of(device.as_fd(), false))
+                .map_err(Error::system("open null device"))?,
             view: shows_cgroups.then(|| self.cgroup.view()).transpose()?,
             entrances: self.cgroup.entrances()?,
             joined: enter::needs_two(&self.plan.namespaces),

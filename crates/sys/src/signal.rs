@@ -96,15 +96,31 @@ pub fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<()> {
 /// Gives every signal its default action and blocks none: what a program may expect when it starts.
 /// (Rust programs ignore SIGPIPE, supervisors block what they read from a signalfd; both would be inherited.)
 pub fn reset() {
-    // SAFETY: default actions and an empty mask need no handler of ours; signals that cannot be set give an error that
-    // means nothing here (KILL, STOP and two the C library keeps).
+    /// The kernel's own structure: the C library's call would keep two signals for itself.
+    #[repr(C)]
+    struct Action {
+        handler: usize,
+        flags: u64,
+        restorer: usize,
+        mask: u64,
+    }
+    let default = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    let none: u64 = 0;
+    // SAFETY: default actions and an empty mask need no handler of ours; both structures have the size told and outlive
+    // the calls. KILL and STOP cannot be set, which is as it should be.
     unsafe {
         for number in 1..=RTMAX {
-            libc::signal(number, libc::SIG_DFL);
+            let nothing = std::ptr::null_mut::<Action>();
+            libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, nothing, size_of::<u64>());
         }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        let nothing = std::ptr::null_mut::<u64>();
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            nothing,
+            size_of::<u64>(),
+        );
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Init<'p> {
     pub root_place: Option<PathBuf>,
     /// Bind mounts, prepared, in the order of the mounts.
     pub trees: Vec<Option<OwnedFd>>,
-    /// The null device of the host.
+    /// A detached mount of the host's null device.
     pub null: OwnedFd,
     pub view: Option<View>,
     /// Ways into the control groups.
@@ -83,8 +83,8 @@ impl Init<'_> {
         if let Some(keyring) = &self.keyring {
             self.join_keyring(keyring)?;
         }
-        let root = self.build_root(reporter)?;
         self.names()?;
+        let root = self.build_root(reporter)?;
         self.close_up(&root)?;
         let prepared = finish::prepare(root.as_fd(), &self.plan.process, self.preserve_fds, reporter)?;
         reporter.ready()?;

@@ -10,26 +10,32 @@ use rustix::fs::OFlags;
 use crate::message::{At, Done, Failure, Step};
 use crate::plan::clean;
 
-/// Covers every path. `null` is the host's null device, verified to be that.
+/// Covers every path. `null` is a detached mount of the host's null device, verified to be that.
 pub(crate) fn mask(root: BorrowedFd<'_>, paths: &[PathBuf], null: BorrowedFd<'_>) -> Done {
+    // A detached mount can be attached once; from then on it can be copied.
+    let mut null_is_attached = false;
     let mut empty: Option<OwnedFd> = None;
     for masked in paths {
+        let name = masked.display();
         let Some(place) = open(root, masked, Step::Mask)? else { continue };
-        let is_folder = path::file_type(place.as_fd()).about(Step::Mask, masked.display())?.is_dir();
-        let cover = if is_folder {
+        let cover = if path::file_type(place.as_fd()).about(Step::Mask, &name)?.is_dir() {
             match &empty {
-                // One empty file system serves all folders.
-                Some(empty) => mount::copy_of(empty.as_fd(), false),
-                None => empty_folder(),
+                Some(empty) => Some(mount::copy_of(empty.as_fd(), false).about(Step::Mask, &name)?),
+                None => {
+                    let made = empty_folder().about(Step::Mask, &name)?;
+                    mount::attach(made.as_fd(), place.as_fd()).about(Step::Mask, &name)?;
+                    empty = Some(made);
+                    continue;
+                }
             }
+        } else if null_is_attached {
+            Some(mount::copy_of(null, false).about(Step::Mask, &name)?)
         } else {
-            mount::copy_of(null, false)
-        }
-        .about(Step::Mask, masked.display())?;
-        mount::attach(cover.as_fd(), place.as_fd()).about(Step::Mask, masked.display())?;
-        if is_folder && empty.is_none() {
-            empty = Some(cover);
-        }
+            null_is_attached = true;
+            None
+        };
+        let cover = cover.as_ref().map_or(null, |cover| cover.as_fd());
+        mount::attach(cover, place.as_fd()).about(Step::Mask, &name)?;
     }
     Ok(())
 }
