@@ -165,9 +165,11 @@ mod tests {
         User { username: Some(name.to_owned()), ..User::default() }
     }
 
+    type Case = (&'static str, u32, u32, &'static [u32], Option<&'static str>);
+
     #[test]
     fn names_and_numbers() {
-        let cases: &[(&str, u32, u32, &[u32], Option<&str>)] = &[
+        let cases: &[Case] = &[
             ("", 0, 0, &[0, 10], Some("/root")),
             ("root", 0, 0, &[0, 10], Some("/root")),
             ("ann", 1000, 1001, &[10, 63], Some("/home/ann")),
