@@ -2,6 +2,7 @@
 
 use boxship_api as api;
 
+use crate::container::ListOptions;
 use crate::{Engine, Result};
 
 /// Which objects to count (`GET /system/df?type=`); none chosen: all.
@@ -19,7 +20,21 @@ pub struct DiskUsageOptions {
 
 impl Engine {
     /// `GET /system/df`.
-    pub async fn disk_usage(&self, _options: DiskUsageOptions) -> Result<api::system::DiskUsage> {
-        todo!()
+    pub async fn disk_usage(&self, options: DiskUsageOptions) -> Result<api::system::DiskUsage> {
+        let DiskUsageOptions { containers, images, volumes, build_cache } = options;
+        let all = !(containers || images || volumes || build_cache);
+        let mut usage = api::system::DiskUsage::default();
+        if all || containers {
+            let list = ListOptions { all: true, size: true, ..ListOptions::default() };
+            usage.containers = Some(self.container_list(list).await?);
+        }
+        if all || images {
+            let (layers_size, images) = self.image_disk_usage().await?;
+            (usage.layers_size, usage.images) = (layers_size, Some(images));
+        }
+        // Nothing here makes volumes or build cache: there are none.
+        usage.volumes = (all || volumes).then(Vec::new);
+        usage.build_cache = (all || build_cache).then(Vec::new);
+        Ok(usage)
     }
 }

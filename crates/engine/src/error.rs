@@ -112,9 +112,9 @@ impl Error {
         Self::conflict(format!("container {id} is not running"))
     }
 
-    /// `container x is paused`, as exec and kill say it.
-    pub fn paused(id: &str) -> Self {
-        Self::conflict(format!("container {id} is paused, unpause the container before exec"))
+    /// `Container x is restarting, wait until the container is running`.
+    pub fn restarting(id: &str) -> Self {
+        Self::conflict(format!("Container {id} is restarting, wait until the container is running"))
     }
 
     /// `No such image: x:latest`.
@@ -126,6 +126,31 @@ impl Error {
 impl From<std::io::Error> for Error {
     fn from(source: std::io::Error) -> Self {
         Self { kind: Kind::Internal, message: source.to_string(), source: Some(Box::new(source)) }
+    }
+}
+
+impl From<boxship_api::filters::InvalidFilter> for Error {
+    fn from(source: boxship_api::filters::InvalidFilter) -> Self {
+        Self::invalid(source.to_string())
+    }
+}
+
+impl From<boxship_store::Error> for Error {
+    fn from(source: boxship_store::Error) -> Self {
+        use boxship_store::Error as Store;
+        let kind = match &source {
+            Store::NoSuchImage(_) | Store::NoSuchBlob(_) | Store::NoSuchLayer(_) => Kind::NotFound,
+            Store::Ambiguous(_) => Kind::Invalid,
+            Store::Locked(_) => Kind::Unavailable,
+            _ => Kind::Internal,
+        };
+        let mut message = source.to_string();
+        let mut deeper = std::error::Error::source(&source);
+        while let Some(cause) = deeper {
+            message = format!("{message}: {cause}");
+            deeper = cause.source();
+        }
+        Self { kind, message, source: Some(Box::new(source)) }
     }
 }
 

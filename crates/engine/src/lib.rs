@@ -14,6 +14,8 @@ mod error;
 pub mod events;
 pub mod image;
 mod info;
+mod reconcile;
+mod shim_link;
 pub mod spec;
 
 pub use config::EngineConfig;

@@ -1,16 +1,161 @@
 //! Inspect: everything the API tells about one container.
 
 use boxship_api as api;
+use boxship_api::network::{EndpointSettings, NetworkSettings};
 
-use crate::{Engine, Result};
+use super::configuration::Configuration;
+use super::handle::{Container, Snapshot};
+use super::state::{self, State};
+use super::{log_target, network_files};
+use crate::image::STORAGE_DRIVER;
+use crate::{Engine, Result, error::blocking};
 
 impl Engine {
     /// `GET /containers/{id}/json`.
     pub async fn container_inspect(
         &self,
-        _reference: &str,
-        _size: bool,
+        reference: &str,
+        size: bool,
     ) -> Result<api::container::InspectResponse> {
-        todo!()
+        let container = self.inner.registry.find(reference)?;
+        let engine = self.clone();
+        blocking(move || {
+            let mut response = engine.inspect(&container);
+            if size {
+                let (own, whole) = engine.sizes(&container.id)?;
+                (response.size_rw, response.size_root_fs) = (Some(own), Some(whole));
+            }
+            Ok(response)
+        })
+        .await
+    }
+
+    /// Bytes in the container's own layer, and in its whole root.
+    pub(crate) fn sizes(&self, id: &str) -> Result<(i64, i64)> {
+        let store = self.store();
+        let own = store.snapshots().usage(id)? as i64;
+        let image = store.snapshots().get(id)?.image;
+        // The image may be gone while its layers are kept.
+        let below = store.images().get(&image).map_or(0, |image| image.size as i64);
+        Ok((own, own + below))
+    }
+
+    fn inspect(&self, container: &Container) -> api::container::InspectResponse {
+        let Snapshot { configuration, state } = container.snapshot();
+        let (path, args) = configuration.command();
+        let files = network_files::of(self, &configuration);
+        let exec_ids = self.inner.execs.running_in(&container.id);
+        let shown = |path: &std::path::Path| match state.started_at {
+            0 => String::new(),
+            _ => path.display().to_string(),
+        };
+        api::container::InspectResponse {
+            id: container.id.clone(),
+            created: state::time(configuration.created),
+            path,
+            args: Some(args),
+            state: Some(state.to_api()),
+            image: configuration.image.clone(),
+            resolv_conf_path: shown(&files.resolv_conf),
+            hostname_path: shown(&files.hostname),
+            hosts_path: shown(&files.hosts),
+            log_path: log_target::path(self, &configuration),
+            name: format!("/{}", configuration.name),
+            restart_count: state.restart_count.into(),
+            driver: STORAGE_DRIVER.into(),
+            platform: platform(&configuration),
+            mount_label: String::new(),
+            process_label: String::new(),
+            app_armor_profile: String::new(),
+            exec_ids: (!exec_ids.is_empty()).then_some(exec_ids),
+            host_config: Some(configuration.host_config.clone()),
+            graph_driver: self.graph_driver(&container.id),
+            size_rw: None,
+            size_root_fs: None,
+            mounts: configuration.mounts.clone(),
+            config: Some(configuration.config.clone()),
+            network_settings: Some(network_settings(&configuration, &state)),
+        }
+    }
+
+    /// Where the layers are, in the words of Docker's overlay2.
+    fn graph_driver(&self, id: &str) -> api::container::DriverData {
+        let mount = self.store().snapshots().mount(id).ok();
+        let data = mount.map(|mount| {
+            let lower: Vec<_> = mount.lower.iter().map(|path| path.display().to_string()).collect();
+            let merged = mount.upper.with_file_name("merged");
+            [
+                ("ID", id.to_owned()),
+                ("LowerDir", lower.join(":")),
+                ("MergedDir", merged.display().to_string()),
+                ("UpperDir", mount.upper.display().to_string()),
+                ("WorkDir", mount.work.display().to_string()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into()
+        });
+        api::container::DriverData { data, name: STORAGE_DRIVER.into() }
+    }
+}
+
+fn platform(configuration: &Configuration) -> String {
+    if configuration.os.is_empty() { "linux".into() } else { configuration.os.clone() }
+}
+
+/// The name of the network it is in, as `Networks` tells it.
+pub(super) fn network_name(configuration: &Configuration) -> Option<String> {
+    let mode = &configuration.host_config.network_mode;
+    match () {
+        () if mode.container().is_some() => None,
+        () if mode.is_default() => Some("bridge".into()),
+        () => Some(mode.as_str().to_owned()),
+    }
+}
+
+/// Endpoints by network, with what was asked for them.
+pub(super) fn endpoints(
+    configuration: &Configuration,
+) -> std::collections::BTreeMap<String, EndpointSettings> {
+    let asked = configuration.networking.as_ref().and_then(|networking| networking.endpoints_config.as_ref());
+    let of = |name: String| {
+        let endpoint = asked.and_then(|all| all.get(&name).cloned().flatten()).unwrap_or_default();
+        (name, endpoint)
+    };
+    network_name(configuration).map(of).into_iter().collect()
+}
+
+fn network_settings(configuration: &Configuration, state: &State) -> NetworkSettings {
+    let joins = configuration.host_config.network_mode.container().is_some();
+    let sandbox_key = match (state.pid, joins) {
+        (0, _) | (_, true) => String::new(),
+        (pid, false) => format!("/proc/{pid}/ns/net"),
+    };
+    NetworkSettings {
+        sandbox_id: if sandbox_key.is_empty() { String::new() } else { configuration.id.clone() },
+        sandbox_key,
+        ports: Some(api::port::PortMap::new()),
+        networks: Some(endpoints(configuration)),
+        ..NetworkSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        let mut configuration = Configuration::default();
+        for (mode, name) in [
+            ("", Some("bridge")),
+            ("default", Some("bridge")),
+            ("bridge", Some("bridge")),
+            ("none", Some("none")),
+            ("host", Some("host")),
+            ("container:x", None),
+        ] {
+            configuration.host_config.network_mode = mode.into();
+            assert_eq!(network_name(&configuration).as_deref(), name, "{mode}");
+        }
     }
 }

@@ -1,6 +1,12 @@
-//! Remove: the container and all it owns.
+//! Remove: the row first, then the files; what fails halfway is dead and can be removed again.
 
-use crate::{Engine, Result};
+use std::ops::ControlFlow;
+
+use super::driver::Driver;
+use super::request::Request;
+use super::start::remove_folder;
+use super::state::Status;
+use crate::{Engine, Error, Kind, Result, error::blocking};
 
 /// How to remove (`DELETE /containers/{id}`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,8 +20,95 @@ pub struct RemoveOptions {
 }
 
 impl Engine {
-    /// `DELETE /containers/{id}`.
-    pub async fn container_remove(&self, _reference: &str, _options: RemoveOptions) -> Result<()> {
-        todo!()
+    /// `DELETE /containers/{id}`. A caller who goes away does not stop it.
+    pub async fn container_remove(&self, reference: &str, options: RemoveOptions) -> Result<()> {
+        let container = self.inner.registry.find(reference)?;
+        if container.state().status == Status::Removing {
+            return Err(Error::conflict(format!("removal of container {reference} is already in progress")));
+        }
+        if options.link {
+            return Err(Error::internal("Conflict, cannot remove the default link name of the container"));
+        }
+        let (engine, reference) = (self.clone(), reference.to_owned());
+        let work = tokio::spawn(async move {
+            let explain = |error: Error| {
+                Error::new(error.kind(), format!("cannot remove container \"{reference}\": {error}"))
+            };
+            if options.force && container.state().is_running() {
+                engine.kill_and_wait(&container).await.map_err(explain)?;
+            }
+            match container.ask(Request::Remove).await {
+                // Its own `--rm` was quicker.
+                Err(error) if error.kind() == Kind::NotFound => Ok(()),
+                outcome => outcome.map_err(explain),
+            }
+        });
+        work.await.unwrap_or_else(|error| Err(Error::caused(Kind::Internal, "remove container", error)))
+    }
+}
+
+impl Driver {
+    /// Removes it; when this succeeds the driver ends.
+    pub(super) async fn remove(&mut self) -> Result<()> {
+        let state = self.state();
+        if state.status == Status::Paused {
+            return Err(Error::conflict("container is paused and must be unpaused first"));
+        }
+        if state.is_running() {
+            return Err(Error::conflict(format!(
+                "container is {}: stop the container before removing or force remove",
+                state.status.word()
+            )));
+        }
+        self.restart_at = None;
+        self.change(|state| state.status = Status::Removing);
+        match self.tear_down().await {
+            Ok(()) => {
+                self.farewell();
+                Ok(())
+            }
+            Err(error) => {
+                self.change(|state| {
+                    state.status = Status::Dead;
+                    state.error = error.to_string();
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// `--rm`.
+    pub(super) async fn remove_itself(&mut self) -> ControlFlow<()> {
+        match self.remove().await {
+            Ok(()) => ControlFlow::Break(()),
+            Err(error) => {
+                tracing::error!(container = self.container.id, %error, "not removed after its end");
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    async fn tear_down(&mut self) -> Result<()> {
+        self.let_shim_leave().await?;
+        let (engine, id) = (self.engine.clone(), self.container.id.clone());
+        blocking(move || {
+            remove_folder(&engine.store().paths().exec_container(&id))
+                .map_err(|error| Error::caused(Kind::Internal, "unable to remove run-time files", error))?;
+            engine.inner.rows.remove(&id)?;
+            engine.store().snapshots().discard(&id)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// It is gone: nobody finds it any more, everybody who waits is told.
+    fn farewell(&self) {
+        let inner = &self.engine.inner;
+        inner.registry.remove(&self.container.id);
+        inner.execs.forget_container(&self.container.id);
+        drop(self.container.take_waiting());
+        self.tell("destroy", &[]);
+        self.show(|state| state.removed = true);
+        self.engine.sweep();
     }
 }

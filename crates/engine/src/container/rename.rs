@@ -1,10 +1,42 @@
-//! Rename.
+//! Rename: the new name is reserved, written, shown; then the old one is free.
 
-use crate::{Engine, Result};
+use super::driver::Driver;
+use super::request::Request;
+use crate::{Engine, Error, Result, error::blocking};
 
 impl Engine {
     /// `POST /containers/{id}/rename`.
-    pub async fn container_rename(&self, _reference: &str, _name: &str) -> Result<()> {
-        todo!()
+    pub async fn container_rename(&self, reference: &str, name: &str) -> Result<()> {
+        let (old, name) = (reference.trim(), name.trim().to_owned());
+        let empty = |name: &str| name.strip_prefix('/').unwrap_or(name).is_empty();
+        if empty(old) || empty(&name) {
+            return Err(Error::invalid("Neither old nor new names may be empty"));
+        }
+        let container = self.inner.registry.find(old)?;
+        container.ask(|reply| Request::Rename { name, reply }).await
+    }
+}
+
+impl Driver {
+    pub(super) async fn rename(&self, name: &str) -> Result<()> {
+        let mut configuration = (*self.configuration()).clone();
+        let old = configuration.name.clone();
+        if name.strip_prefix('/').unwrap_or(name) == old {
+            return Err(Error::invalid("Renaming a container with the same name as its current name"));
+        }
+        let registry = &self.engine.inner.registry;
+        let name = registry
+            .reserve(name, &configuration.id)
+            .map_err(|error| Error::new(error.kind(), format!("Error when allocating new name: {error}")))?;
+        configuration.name = name.clone();
+        let (engine, row) = (self.engine.clone(), configuration.clone());
+        if let Err(error) = blocking(move || engine.inner.rows.update(&row)).await {
+            registry.release(&name, &configuration.id);
+            return Err(error);
+        }
+        registry.release(&old, &configuration.id);
+        self.adopt(configuration);
+        self.tell("rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
     }
 }

@@ -1,10 +1,265 @@
-//! Start: mounts, specification, shim, process.
+//! Start: a list of small steps. What fails leaves nothing behind and is told in Docker's words.
 
-use crate::{Engine, Result};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use boxship_oci::ContainerId;
+use boxship_oci::runtime::Spec;
+use boxship_shim::Exit;
+use boxship_shim::protocol::{FailureKind, LaunchRequest, Request as Ask};
+
+use super::configuration::Configuration;
+use super::driver::{Attended, Driver};
+use super::handle::Waiting;
+use super::request::Request;
+use super::state::{self, Status};
+use super::{log_target, network_files, specification};
+use crate::shim_link::{self, ShimEvents};
+use crate::{Engine, Error, Kind, Result, error::blocking};
+
+/// What Docker's layers put before the runtime's own words; clients look for parts of it.
+const PREFIX: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: \
+                      runc create failed: unable to start container process: ";
+
+/// A start that failed: the code its state keeps, the error its caller gets.
+struct Failed {
+    code: i32,
+    error: Error,
+}
+
+impl From<Error> for Failed {
+    /// Anything before the runtime: Docker's "unknown error" code.
+    fn from(error: Error) -> Self {
+        Self { code: 128, error }
+    }
+}
 
 impl Engine {
     /// `POST /containers/{id}/start`; `NotModified` when it runs already.
-    pub async fn container_start(&self, _reference: &str) -> Result<()> {
-        todo!()
+    pub async fn container_start(&self, reference: &str) -> Result<()> {
+        self.inner.registry.find(reference)?.ask(Request::Start).await
+    }
+}
+
+impl Driver {
+    /// A user starts it.
+    pub(super) async fn start_by_user(&mut self) -> (Result<()>, ControlFlow<()>) {
+        if let Err(error) = self.check_startable() {
+            return (Err(error), ControlFlow::Continue(()));
+        }
+        self.restart_expected = false;
+        self.backoff.reset();
+        self.change(|state| {
+            state.restart_count = 0;
+            state.stopped_by_user = false;
+        });
+        self.start().await
+    }
+
+    /// Its policy starts it again. A start that fails ends the policy's efforts.
+    pub(super) async fn restart_by_policy(&mut self) -> ControlFlow<()> {
+        if self.engine.is_closing() {
+            return ControlFlow::Continue(());
+        }
+        let (outcome, flow) = self.start().await;
+        if let Err(error) = outcome {
+            tracing::warn!(container = self.container.id, %error, "not restarted");
+        }
+        flow
+    }
+
+    fn check_startable(&self) -> Result<()> {
+        self.check_open()?;
+        match self.state().status {
+            Status::Paused => Err(Error::conflict("cannot start a paused container, try unpause instead")),
+            Status::Running | Status::Restarting => Err(Error::not_modified("container is already running")),
+            Status::Removing | Status::Dead => {
+                Err(Error::conflict("container is marked for removal and cannot be started"))
+            }
+            Status::Created | Status::Exited => Ok(()),
+        }
+    }
+
+    /// Starts it, whoever wants it; the failure is recorded, and `--rm` removes what could not be started.
+    async fn start(&mut self) -> (Result<()>, ControlFlow<()>) {
+        match self.launch().await {
+            Ok(None) => (Ok(()), ControlFlow::Continue(())),
+            Ok(Some(exit)) => (Ok(()), self.on_exit(&exit).await),
+            Err(failed) => {
+                drop(self.container.take_waiting());
+                self.change(|state| state.start_failed(failed.code, &failed.error.to_string()));
+                let flow = match self.configuration().auto_remove() {
+                    true => self.remove_itself().await,
+                    false => ControlFlow::Continue(()),
+                };
+                (Err(failed.error), flow)
+            }
+        }
+    }
+
+    /// From state to process. An exit means that it ended (and its shim left) before we could listen.
+    async fn launch(&mut self) -> Result<Option<Exit>, Failed> {
+        self.let_shim_leave().await?;
+        let request = self.prepare().await?;
+        let waiting = self.container.take_waiting();
+        let at_once = waiting.is_empty();
+        let request = LaunchRequest { start: at_once, ..request };
+        let launched = match self.engine.inner.launcher.launch(request).await {
+            Ok(launched) => launched,
+            Err(error) => {
+                self.discard_bundle().await;
+                return Err(refused(error));
+            }
+        };
+        let pid = launched.pid.unsigned_abs();
+        let events = self.container.shim.events().await;
+        if !at_once && let Err(error) = self.release(waiting).await {
+            let _ = self.container.shim.tell(&Ask::Delete).await;
+            shim_link::reap(launched.shim).await;
+            return Err(error);
+        }
+        let started_at = state::now();
+        self.change(|state| state.started(pid, started_at));
+        self.tell("start", &[]);
+        match events {
+            Ok((_, events)) => {
+                self.attend(events, Some(launched.shim));
+                Ok(None)
+            }
+            Err(error) => {
+                shim_link::reap(launched.shim).await;
+                let exit = self.container.shim.exit_record().ok_or_else(|| refused(error))?;
+                Ok(Some(exit))
+            }
+        }
+    }
+
+    /// Listens to a shim from now on.
+    pub(super) fn attend(&mut self, events: ShimEvents, process: Option<std::process::Child>) {
+        self.shim = Some(Attended { events, process, ended: false });
+    }
+
+    /// Joins the clients that wait, then starts the created container.
+    async fn release(&self, waiting: Vec<Waiting>) -> Result<(), Failed> {
+        for client in waiting {
+            match self.container.shim.attach(client.streams).await {
+                // A client that went away meanwhile takes nothing with it.
+                Ok(joined) => drop(client.reply.send(joined)),
+                Err(error) => tracing::warn!(container = self.container.id, %error, "client not attached"),
+            }
+        }
+        match self.container.shim.ask(&Ask::Start).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Gathers everything a launch needs; makes the bundle and the files it mounts.
+    async fn prepare(&self) -> Result<LaunchRequest> {
+        let configuration = self.configuration();
+        let joined = specification::join(&self.engine, &configuration)?;
+        let engine = self.engine.clone();
+        blocking(move || {
+            let paths = engine.store().paths();
+            let directory = paths.exec_container(&configuration.id);
+            let files = network_files::write(&engine, &configuration)?;
+            let spec = specification::derive(&engine, &configuration, joined, &files)?;
+            write_bundle(&directory, &spec)?;
+            Ok(LaunchRequest {
+                id: parse_id(&configuration)?,
+                bundle: directory.clone(),
+                rootfs: Some(engine.store().snapshots().mount(&configuration.id)?),
+                runtime_root: paths.exec_root().join("runtime"),
+                open_stdin: configuration.config.open_stdin,
+                stdin_once: configuration.config.stdin_once,
+                log: log_target::of(&engine, &configuration)?,
+                directory,
+                spec,
+                start: true,
+            })
+        })
+        .await
+    }
+
+    async fn discard_bundle(&self) {
+        let directory = self.engine.store().paths().exec_container(&self.container.id);
+        let removed = blocking(move || Ok(remove_folder(&directory)?)).await;
+        if let Err(error) = removed {
+            tracing::warn!(container = self.container.id, %error, "bundle not removed");
+        }
+    }
+}
+
+fn parse_id(configuration: &Configuration) -> Result<ContainerId> {
+    configuration.id.parse().map_err(|error| Error::caused(Kind::Internal, "read a container's id", error))
+}
+
+/// A new folder for the run (what the last one left is removed), for root only, with the specification in it: execs
+/// are derived from it, also by an engine that comes later.
+fn write_bundle(directory: &PathBuf, spec: &Spec) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    remove_folder(directory)?;
+    let failed =
+        |error| Error::caused(Kind::Internal, format!("write bundle {}", directory.display()), error);
+    std::fs::DirBuilder::new().mode(0o700).create(directory).map_err(failed)?;
+    let text = serde_json::to_vec(spec).expect("specifications have string keys only");
+    std::fs::write(directory.join("config.json"), text).map_err(failed)
+}
+
+/// Removes a folder and all in it; it may be gone already.
+pub(super) fn remove_folder(directory: &PathBuf) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Docker's code, status and words for a start that shim or runtime refused.
+fn refused(error: boxship_shim::Error) -> Failed {
+    let kind = match &error {
+        boxship_shim::Error::Refused(failure) => Some(failure.kind),
+        _ => None,
+    };
+    let text = shim_link::into_error(error).to_string();
+    let lower = text.to_lowercase();
+    let (code, outcome) = match kind {
+        Some(FailureKind::CommandNotExecutable) => (126, Kind::Invalid),
+        Some(FailureKind::CommandNotFound) => (127, Kind::Invalid),
+        _ if lower.contains("permission denied") || lower.contains("is a directory") => (126, Kind::Invalid),
+        _ if ["executable file not found", "no such file or directory", "not a directory"]
+            .iter()
+            .any(|words| lower.contains(words)) =>
+        {
+            (127, Kind::Invalid)
+        }
+        Some(FailureKind::Invalid) => (128, Kind::Invalid),
+        _ => (128, Kind::Internal),
+    };
+    Failed { code, error: Error::new(outcome, format!("{PREFIX}{text}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use boxship_shim::protocol::Failure;
+
+    #[test]
+    fn codes_of_failed_starts() {
+        for (kind, message, code, outcome) in [
+            (
+                FailureKind::CommandNotFound,
+                "exec: \"foo\": executable file not found in $PATH",
+                127,
+                Kind::Invalid,
+            ),
+            (FailureKind::CommandNotExecutable, "exec: \"/etc\": permission denied", 126, Kind::Invalid),
+            (FailureKind::Internal, "mount /x: no such file or directory", 127, Kind::Invalid),
+            (FailureKind::Internal, "write cgroup: invalid argument", 128, Kind::Internal),
+        ] {
+            let failed = refused(Failure::new(kind, message).into());
+            assert_eq!((failed.code, failed.error.kind()), (code, outcome), "{message}");
+            let text = failed.error.to_string();
+            assert!(text.starts_with("failed to create task for container") && text.ends_with(message));
+        }
     }
 }

@@ -1,0 +1,45 @@
+//! What a driver can be asked; each answered once.
+
+use boxship_api as api;
+use tokio::sync::oneshot;
+
+use crate::Result;
+
+type Reply<T = ()> = oneshot::Sender<Result<T>>;
+
+/// A request to a container's driver.
+pub(crate) enum Request {
+    /// Start it (by a user, not by its policy).
+    Start(Reply),
+    /// Signal it.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+        /// Answered when it was sent.
+        reply: Reply,
+    },
+    /// Freeze it.
+    Pause(Reply),
+    /// Thaw it.
+    Unpause(Reply),
+    /// A user restarts it: its coming exit neither removes it nor wakes its policy.
+    ExpectRestart(Reply),
+    /// Another name.
+    Rename {
+        /// The new one, as typed.
+        name: String,
+        /// Answered when it is durable.
+        reply: Reply,
+    },
+    /// Other limits or another policy.
+    Update {
+        /// What changes.
+        update: Box<api::container::UpdateConfig>,
+        /// Answered when it is durable and applied.
+        reply: Reply,
+    },
+    /// Remove it; it must not run.
+    Remove(Reply),
+    /// The engine closes: the driver ends, the container runs on.
+    Quit(Reply),
+}
