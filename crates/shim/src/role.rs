@@ -108,8 +108,22 @@ fn answer(socket: &mut UnixStream, response: &LaunchResponse) {
     let _ = socket.shutdown(std::net::Shutdown::Both);
 }
 
-/// Creates the container, answers, and leaves a supervisor.
+/// Creates the container, answers, and leaves a supervisor; or leaves nothing.
 fn launch(request: LaunchRequest, socket: &mut UnixStream) -> Result<Supervisor> {
+    let log = Writer::open(&request.log)?;
+    let path = protocol::socket_path(&request.directory);
+    let listener = listen(&request.directory)?;
+    let result = create(request, log, listener);
+    match &result {
+        Ok((_, pid)) => answer(socket, &LaunchResponse::Created { pid: *pid }),
+        Err(_) => {
+            let _ = fs::remove_file(path);
+        }
+    }
+    result.map(|(supervisor, _)| supervisor)
+}
+
+fn create(request: LaunchRequest, log: Writer, listener: UnixListener) -> Result<(Supervisor, i32)> {
     let LaunchRequest {
         id,
         bundle,
@@ -119,11 +133,9 @@ fn launch(request: LaunchRequest, socket: &mut UnixStream) -> Result<Supervisor>
         directory,
         open_stdin,
         stdin_once,
-        log,
         start,
+        ..
     } = request;
-    let log = Writer::open(&log)?;
-    let listener = listen(&directory)?;
     let own_pid_namespace = has_own_pid_namespace(&spec);
     let process = spec.process.get_or_insert_default();
     let oom_score_adj = *process.oom_score_adj.get_or_insert(0);
@@ -142,7 +154,6 @@ fn launch(request: LaunchRequest, socket: &mut UnixStream) -> Result<Supervisor>
     if start && let Err(error) = container.start() {
         let failure = refused(error);
         let _ = container.delete(true);
-        let _ = fs::remove_file(protocol::socket_path(&directory));
         return Err(failure);
     }
     let streams = match (console, ends) {
@@ -169,8 +180,7 @@ fn launch(request: LaunchRequest, socket: &mut UnixStream) -> Result<Supervisor>
     };
     let supervisor =
         Supervisor::new(parts).map_err(|source| Error::Call { action: "begin to supervise", source })?;
-    answer(socket, &LaunchResponse::Created { pid });
-    Ok(supervisor)
+    Ok((supervisor, pid))
 }
 
 /// The control socket, for this user only; what an earlier run of the container left is removed.

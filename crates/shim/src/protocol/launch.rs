@@ -15,7 +15,8 @@ use crate::log::Target;
 pub struct LaunchRequest {
     /// The container.
     pub id: ContainerId,
-    /// The bundle, absolute: what relative paths of the specification start from, and what hooks are told.
+    /// The bundle, absolute: what relative paths of the specification start from, and what hooks are told. It holds
+    /// the specification as `config.json` too, for further processes (and for whoever looks).
     pub bundle: PathBuf,
     /// The specification.
     pub spec: Spec,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use boxship_runtime::{ExecOptions, Started, Stdio};
-use boxship_sys::{fd, process, pty};
+use boxship_sys::{fd, heap, process, pty};
 
 use super::{
     Owner, Supervisor,
@@ -78,6 +78,8 @@ impl Supervisor {
             }
             None => ours,
         };
+        // The specification was read and its filter compiled for this.
+        heap::trim();
         let number = self.number();
         self.execs.push(Exec { number, id, pid, session, pidfd: Some(pidfd), ended: None, told: false });
         Ok((pid, Owner::Exec(number)))

@@ -98,9 +98,10 @@ impl Host {
             linux: Some(linux),
             ..Spec::default()
         };
+        fs::write(directory.join("config.json"), serde_json::to_vec(&spec).unwrap()).unwrap();
         LaunchRequest {
             id: id.parse().unwrap(),
-            bundle: self.folder.path().to_owned(),
+            bundle: directory.clone(),
             spec,
             rootfs: None,
             runtime_root: self.path("runtime"),

@@ -30,7 +30,7 @@ fn exit_codes() {
         (&["/bin/true"][..], 0),
         (&["/bin/sh", "-c", "exit 42"], 42),
         (&["/bin/sh", "-c", "kill -9 $$"], 0),
-        (&["/bin/sh", "-c", "sh -c 'kill -TERM $$'"], 143),
+        (&["/bin/sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143),
     ] {
         let exit = host.run(args).finish();
         assert_eq!((exit.code, exit.oom_killed), (code, false), "{args:?}");
