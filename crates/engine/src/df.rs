@@ -3,7 +3,8 @@
 use boxship_api as api;
 
 use crate::container::ListOptions;
-use crate::{Engine, Result};
+use crate::image::ImageListOptions;
+use crate::{Engine, Result, error::blocking};
 
 /// Which objects to count (`GET /system/df?type=`); none chosen: all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +30,10 @@ impl Engine {
             usage.containers = Some(self.container_list(list).await?);
         }
         if all || images {
-            let (layers_size, images) = self.image_disk_usage().await?;
-            (usage.layers_size, usage.images) = (layers_size, Some(images));
+            let list = ImageListOptions { shared_size: true, ..ImageListOptions::default() };
+            usage.images = Some(self.image_list(list).await?);
+            let store = self.store().clone();
+            usage.layers_size = blocking(move || Ok(store.usage()?)).await?.layers as i64;
         }
         // Nothing here makes volumes or build cache: there are none.
         usage.volumes = (all || volumes).then(Vec::new);

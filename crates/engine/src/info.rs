@@ -10,6 +10,8 @@ use boxship_api::timestamp::Timestamp;
 use crate::container::state::Status;
 use crate::{Engine, Error, Kind, Result, error::blocking};
 
+/// Docker's name for what `store` does: layers under overlay.
+pub(crate) const STORAGE_DRIVER: &str = "overlay2";
 /// The names under which our one runtime can be asked for.
 const RUNTIMES: [&str; 2] = ["boxship", "runc"];
 
@@ -37,7 +39,7 @@ impl Engine {
             containers_paused: paused,
             containers_stopped: states.len() as i64 - running - paused,
             images: self.store().images().list()?.len() as i64,
-            driver: crate::image::STORAGE_DRIVER.into(),
+            driver: STORAGE_DRIVER.into(),
             driver_status: Some(vec![
                 ["Backing Filesystem".into(), filesystem(&config.data_root)],
                 ["Supports d_type".into(), "true".into()],

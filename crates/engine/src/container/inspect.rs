@@ -7,7 +7,7 @@ use super::configuration::Configuration;
 use super::handle::{Container, Snapshot};
 use super::state::{self, State};
 use super::{log_target, network_files};
-use crate::image::STORAGE_DRIVER;
+use crate::info::STORAGE_DRIVER;
 use crate::{Engine, Result, error::blocking};
 
 impl Engine {
