@@ -14,7 +14,7 @@ use crate::error::blocking;
 use crate::{Engine, Result};
 
 /// What this engine's storage is called: Docker's name for layers on overlayfs, which tools look for.
-const STORAGE_DRIVER: &str = "overlay2";
+pub(crate) const STORAGE_DRIVER: &str = "overlay2";
 
 impl Engine {
     /// `GET /images/{name}/json`.
