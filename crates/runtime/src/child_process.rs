@@ -8,6 +8,7 @@ use rustix::fs::OFlags;
 
 use crate::child::streams::Streams;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::message::{Channel, Report};
 use crate::options::Stdio;
 use crate::process_plan::ProcessPlan;
@@ -70,10 +71,7 @@ pub(crate) fn sibling(helper: NewProcess, channel: &Channel) -> Result<NewProces
 
 /// What only the maker may do to the process: limits above its own, a lower out-of-memory score.
 pub(crate) fn apply_outer(pid: i32, plan: &ProcessPlan) -> Result<()> {
-    for limit in &plan.limits {
-        process::set_limit(pid, limit.resource, limit.soft, limit.hard)
-            .map_err(Error::system("set rlimit"))?;
-    }
+    limits::set_for(pid, &plan.limits)?;
     if let Some(score) = plan.oom_score_adj {
         let path = format!("/proc/{pid}/oom_score_adj");
         std::fs::write(&path, score.to_string()).map_err(Error::file("write", path))?;

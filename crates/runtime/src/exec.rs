@@ -39,6 +39,7 @@ impl Container {
         outer::check_preserved(options.preserve_fds)?;
         match self.status()? {
             Status::Running | Status::Created => {}
+            Status::Paused if options.ignore_paused => {}
             status => return Err(Error::Status { operation: "exec in", status }),
         }
         let init = self.process_fd()?;

@@ -21,6 +21,7 @@ mod create;
 mod error;
 mod exec;
 mod hooks;
+mod limits;
 mod message;
 mod mount_options;
 mod names;

@@ -60,6 +60,8 @@ steps! {
     Pivot => "pivot root",
     /// Host and domain name.
     HostName => "set host name",
+    /// Resource limits.
+    Limits => "set rlimit",
     /// A kernel parameter.
     Sysctl => "write sysctl",
     /// A masked path.

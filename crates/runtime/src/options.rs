@@ -69,6 +69,8 @@ pub struct ExecOptions {
     pub pid_file: Option<PathBuf>,
     /// Folders below the container's cgroups to enter, by controller (v2: under the empty name).
     pub subgroups: std::collections::BTreeMap<String, String>,
+    /// Also when the container is paused: the call then lasts until it is resumed.
+    pub ignore_paused: bool,
     /// Do not limit the process to the container's seccomp filter (`--privileged` containers have none anyway).
     pub without_seccomp: bool,
 }

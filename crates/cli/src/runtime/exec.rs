@@ -60,6 +60,7 @@ fn execute(context: &Context, arguments: &Arguments) -> Result<u8> {
         preserve_fds,
         pid_file: arguments.text("pid-file").map(std::path::absolute).transpose()?,
         subgroups: subgroups(&arguments.values("cgroup"))?,
+        ignore_paused: arguments.has("ignore-paused"),
         without_seccomp: false,
     })?;
     for warning in &started.warnings {

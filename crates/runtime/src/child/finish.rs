@@ -8,6 +8,7 @@ use boxship_sys::{exe, fd, process, signal};
 
 use super::{identity, procfs};
 use crate::accounts;
+use crate::limits;
 use crate::message::{At, Done, Failure, Reporter, Step};
 use crate::process_plan::ProcessPlan;
 use crate::program;
@@ -43,6 +44,7 @@ pub(crate) fn prepare(
         // Without no_new_privs a filter takes a right that is about to be given up.
         install_filter(plan, reporter)?;
     }
+    limits::set_own(&plan.limits)?;
     identity::assume(root, plan, &identity)?;
     let mut env = plan.env.clone();
     if program::variable(&env, "HOME").is_none_or(str::is_empty) {
