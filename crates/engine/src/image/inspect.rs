@@ -11,10 +11,8 @@ use boxship_store::Store;
 
 use super::known::Known;
 use crate::error::blocking;
+use crate::info::STORAGE_DRIVER;
 use crate::{Engine, Result};
-
-/// What this engine's storage is called: Docker's name for layers on overlayfs, which tools look for.
-pub(crate) const STORAGE_DRIVER: &str = "overlay2";
 
 impl Engine {
     /// `GET /images/{name}/json`.

@@ -25,18 +25,6 @@ impl Engine {
         blocking(move || list(&store, &options, &users)).await
     }
 
-    /// The images' part of `system df`: bytes of all layers, each counted once, and every image with its share.
-    pub(crate) async fn image_disk_usage(&self) -> Result<(i64, Vec<Summary>)> {
-        let store = self.store().clone();
-        let users = self.image_users();
-        blocking(move || {
-            let options = ImageListOptions { all: true, shared_size: true, ..Default::default() };
-            let images = list(&store, &options, &users)?;
-            Ok((store.usage()?.layers as i64, images))
-        })
-        .await
-    }
-
     /// How many containers were made from each image.
     pub(super) fn image_users(&self) -> HashMap<String, i64> {
         let mut users = HashMap::new();

@@ -23,8 +23,6 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::io::AsyncRead;
 
-pub(crate) use inspect::STORAGE_DRIVER;
-
 use crate::Result;
 
 /// Progress of a long operation, one JSON object per item.
