@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
+    net::Shutdown,
     os::unix::net::UnixStream,
 };
 
@@ -46,13 +47,25 @@ pub(super) struct Connection {
     socket: UnixStream,
     received: Vec<u8>,
     out: Vec<u8>,
+    /// It takes nothing any more, though its input may not be at its end.
+    deaf: bool,
     gone: bool,
+}
+
+/// Closing a socket with something unread in it would make the client's next read fail instead of telling it the end.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let mut buffer = [0; INPUT];
+        while self.socket.read(&mut buffer).is_ok_and(|length| length > 0) {}
+    }
 }
 
 impl Connection {
     pub(super) fn new(id: u32, socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { id, purpose: Purpose::Asking, socket, received: Vec::new(), out: Vec::new(), gone: false })
+        let (received, out) = Default::default();
+        Ok(Self { id, purpose: Purpose::Asking, socket, received, out, deaf: false, gone: false })
     }
 
     pub(super) fn socket(&self) -> &UnixStream {
@@ -72,6 +85,12 @@ impl Connection {
     /// The client is gone.
     pub(super) fn hang_up(&mut self) {
         self.gone = true;
+    }
+
+    /// The client takes nothing any more; what it has sent may still be read.
+    pub(super) fn stop_sending(&mut self) {
+        self.deaf = true;
+        self.out = Vec::new();
     }
 
     /// Reads what there is of a request; a whole one is given out.
@@ -134,7 +153,7 @@ impl Connection {
     }
 
     fn send(&mut self, head: &[u8], body: &[u8]) {
-        if self.gone {
+        if self.gone || self.deaf {
             return;
         }
         let mut sent = 0;

@@ -126,7 +126,7 @@ impl Supervisor {
 
     /// Whether there is nothing left to do.
     pub(super) fn is_over(&self) -> bool {
-        if self.ending.exit.is_none() {
+        if self.ending.exit.is_none() || self.execs.iter().any(|exec| exec.pidfd().is_some()) {
             return false;
         }
         let behind = self.connections.iter().any(|connection| {

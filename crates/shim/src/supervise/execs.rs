@@ -109,7 +109,7 @@ impl Supervisor {
         for index in 0..self.execs.len() {
             let exec = &mut self.execs[index];
             let Some((exit, at)) = &exec.ended else { continue };
-            if exec.told || exec.session.has_output() && at.elapsed() < GRACE && self.container.is_some() {
+            if exec.told || exec.session.has_output() && at.elapsed() < GRACE && !self.ending.has_begun() {
                 continue;
             }
             exec.told = true;

@@ -79,7 +79,6 @@ pub(crate) struct Supervisor {
     session: Session,
     log: Writer,
     execs: Vec<Exec>,
-    /// Outputs of ended execs that something still holds open: read and thrown away.
     listener: UnixListener,
     connections: Vec<Connection>,
     /// Numbers for connections and execs.
@@ -155,6 +154,7 @@ impl Supervisor {
             }
             self.look_after_execs();
             self.look_after_ending();
+            self.look_after_execs();
             self.connections.retain(|connection| !connection.is_over());
         }
     }
@@ -202,6 +202,10 @@ impl Supervisor {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::OUT, connection.is_behind());
             flags.set(PollFlags::IN, self.wants_from(connection));
+            // Its end is seen when its input has been taken; until then a hang-up would only wake us for nothing.
+            if flags.is_empty() && matches!(connection.purpose, Purpose::Attached { input_open: true, .. }) {
+                continue;
+            }
             watched.push((Token::Connection(connection.id), connection.socket().as_fd(), flags));
         }
         watched
@@ -333,10 +337,7 @@ impl Supervisor {
             Purpose::Attached { input_open: true, .. } if flags.contains(PollFlags::IN) => {
                 self.serve_client_input(id)
             }
-            Purpose::Attached { input_open: true, owner, .. } if gone => {
-                connection.hang_up();
-                self.client_input_ended(owner);
-            }
+            Purpose::Attached { input_open: true, .. } if gone => connection.stop_sending(),
             _ if gone => connection.hang_up(),
             _ => {}
         }
@@ -347,9 +348,7 @@ impl Supervisor {
         let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
             return;
         };
-        let Purpose::Attached { owner, input_open, .. } = &mut connection.purpose else { return };
-        let owner = *owner;
-        *input_open = true;
+        let Purpose::Attached { owner, .. } = connection.purpose else { return };
         match connection.take_input() {
             Some(bytes) => {
                 if let Some(session) = self.session_of_mut(owner) {

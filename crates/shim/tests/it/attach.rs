@@ -22,6 +22,8 @@ pub const TESTS: &[Test] = &[
     ("a_slow_reader_slows_the_container_only", a_slow_reader_slows_the_container_only),
     ("a_lot_of_input", a_lot_of_input),
     ("early_input", early_input),
+    ("unread_input_is_no_error", unread_input_is_no_error),
+    ("input_of_a_client_that_left", input_of_a_client_that_left),
 ];
 
 fn interactive(host: &Host, args: &[&str], once: bool) -> LaunchRequest {
@@ -164,5 +166,46 @@ fn early_input() {
     let mut all = Vec::new();
     socket.read_to_end(&mut all).unwrap();
     assert!(all.ends_with(b"early\n"), "{}", String::from_utf8_lossy(&all));
+    container.finish();
+}
+
+/// A program that doesn't want its input ends like any other for the client.
+fn unread_input_is_no_error() {
+    let host = Host::new();
+    let container = host.launch(interactive(&host, &["/bin/sh", "-c", "sleep 0.2; echo done"], true));
+    let stream = container.attach(ALL);
+    let mut input = stream.socket.try_clone().unwrap();
+    input.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    while input.write_all(&[b'x'; 4096]).is_ok() {}
+    container.start();
+    assert_eq!(stream.read_all().0, b"done\n");
+    container.finish();
+}
+
+/// What a client sent before it left arrives, and the shim doesn't spin meanwhile.
+fn input_of_a_client_that_left() {
+    let host = Host::new();
+    let container = host.launch(interactive(&host, &["/bin/sh", "-c", "sleep 0.5; md5sum"], true));
+    let output = container.attach(OUTPUT);
+    let mut stream = container.attach(ALL);
+    stream.socket.write_all(&[b'x'; 150_000]).unwrap();
+    drop(stream);
+    container.start();
+    std::thread::sleep(Duration::from_millis(400));
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", container.shim())).unwrap();
+    let ticks: u64 = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|n| n.parse::<u64>().unwrap())
+        .sum();
+    assert!(ticks < 20, "{ticks} ticks of processor time");
+    let (sum, _) = output.read_all();
+    let script = "head -c 150000 /dev/zero | tr '\\0' x | md5sum";
+    let expect = std::process::Command::new("/bin/busybox").args(["sh", "-c", script]).output().unwrap();
+    assert_eq!(sum, expect.stdout);
     container.finish();
 }

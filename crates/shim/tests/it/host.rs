@@ -293,3 +293,13 @@ pub fn await_event(events: &mut Connection, wanted: impl Fn(&Event) -> bool) -> 
         }
     }
 }
+
+/// A launcher to be killed.
+pub fn launch_and_hang(request: &Path) -> ! {
+    let request = boxship_shim::protocol::decode(&fs::read(request).unwrap(), "test").unwrap();
+    let executable = fs::File::open("/proc/self/exe").unwrap();
+    boxship_shim::launch(executable.as_fd(), &request).unwrap();
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}

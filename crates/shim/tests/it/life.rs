@@ -1,15 +1,18 @@
 //! Launch, start, signals, pause, end: and what is left afterwards.
 
-use boxship_oci::OverlayMount;
+use boxship_oci::{
+    OverlayMount,
+    runtime::{Memory, Resources},
+};
 use boxship_shim::{
-    Error, client,
+    Error, Exit, client,
     protocol::{Event, FailureKind, LaunchRequest, Phase, Request, Response},
 };
-use std::{fs, os::fd::AsFd};
+use std::{fs, os::fd::AsFd, process::Command, time::Duration};
 
 use crate::{
     Test,
-    host::{Host, await_event},
+    host::{Container, Host, await_event},
 };
 
 pub const TESTS: &[Test] = &[
@@ -22,6 +25,9 @@ pub const TESTS: &[Test] = &[
     ("host_pid_namespace_is_cleaned", host_pid_namespace_is_cleaned),
     ("overlay_root", overlay_root),
     ("clean_start_of_programs", clean_start_of_programs),
+    ("outlives_its_launcher", outlives_its_launcher),
+    ("out_of_memory_is_told", out_of_memory_is_told),
+    ("streams_can_be_reopened_by_any_user", streams_can_be_reopened_by_any_user),
 ];
 
 fn exit_codes() {
@@ -155,5 +161,65 @@ fn clean_start_of_programs() {
     assert!(logged.starts_with(&expect), "{logged}");
     // The shell itself opens the folder to expand the pattern.
     assert!(logged.contains("/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3\n0022\n"), "{logged}");
+    container.finish();
+}
+
+/// The daemon is killed while a container runs: nothing happens to it, and the next one finds all it needs.
+fn outlives_its_launcher() {
+    let host = Host::new();
+    let script = "i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.02; done; exit 6";
+    let request = LaunchRequest { start: true, ..host.request(&["/bin/sh", "-c", script]) };
+    let file = host.path("request.json");
+    fs::write(&file, boxship_shim::protocol::encode(&request)).unwrap();
+    let mut launcher = Command::new("/proc/self/exe").arg("launch-and-hang").arg(&file).spawn().unwrap();
+    let pid = loop {
+        if let Ok(Response::State(state)) = client::ask(&request.directory, &Request::State) {
+            break state.pid;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    let shim = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let shim: i32 = shim.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    // What `killall -HUP boxship` would do.
+    let shim = rustix::process::Pid::from_raw(shim).unwrap();
+    rustix::process::kill_process(shim, rustix::process::Signal::HUP).unwrap();
+    let container = Container { request, launched: None };
+    assert_eq!(container.wait_for_exit().code, 6);
+    let expect: String = (0..30).map(|number| format!("{number}\n")).collect();
+    assert_eq!(container.logged(), expect);
+    while container.directory().join("shim.sock").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(Exit::read(container.directory()).unwrap().unwrap().code, 6);
+}
+
+fn out_of_memory_is_told() {
+    let host = Host::new();
+    let script = "yes | tr -d '\\n' | head -c 200000000 | sh -c 'read x; echo $x' >/dev/null; exit 1";
+    let mut request = host.request(&["/bin/sh", "-c", script]);
+    let memory = Memory { limit: Some(16 << 20), swap: Some(16 << 20), ..Memory::default() };
+    let resources = Resources { memory: Some(memory), ..Resources::default() };
+    request.spec.linux.as_mut().unwrap().resources = Some(resources);
+    let container = host.launch(request);
+    let mut events = container.connect();
+    events.ask(&Request::Events).unwrap();
+    container.start();
+    await_event(&mut events, |event| *event == Event::Oom);
+    let exit = container.finish();
+    assert!(exit.oom_killed && exit.code != 0, "{exit:?}");
+}
+
+fn streams_can_be_reopened_by_any_user() {
+    let host = Host::new();
+    let script = "echo out > /proc/self/fd/1; echo err > /proc/self/fd/2";
+    let mut request = LaunchRequest { start: true, ..host.request(&["/bin/sh", "-c", script]) };
+    request.spec.process.as_mut().unwrap().user.uid = 1000;
+    let container = host.launch(request);
+    let exit = container.wait_for_exit();
+    let mut lines: Vec<String> = container.logged().lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!((exit.code, lines), (0, vec!["err".to_owned(), "out".to_owned()]));
     container.finish();
 }

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("rotation_keeps_the_end", rotation_keeps_the_end),
     ("follow_to_the_end", follow_to_the_end),
     ("last_words_without_line_feed", last_words_without_line_feed),
+    ("a_full_disk_does_not_stop_the_container", a_full_disk_does_not_stop_the_container),
 ];
 
 fn both_streams_are_logged() {
@@ -101,4 +102,35 @@ fn last_words_without_line_feed() {
     container.ask(Request::Wait { exec: None });
     assert_eq!(container.logged(), "last");
     container.finish();
+}
+
+fn a_full_disk_does_not_stop_the_container() {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let host = Host::new();
+    let disk = host.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    mount("tmpfs", &disk, "tmpfs", MountFlags::empty(), Some(c"size=256k")).unwrap();
+    let mut request = host.request(&[
+        "/bin/sh",
+        "-c",
+        "seq 1 20000; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after",
+    ]);
+    request.start = true;
+    request.log.path = disk.join("log");
+    let container = host.launch(request);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let full = std::fs::metadata(disk.join("log")).unwrap().len();
+    // Room again, as an administrator makes it.
+    rustix::mount::mount_remount(&disk, MountFlags::empty(), c"size=1m").unwrap();
+    std::fs::write(host.path("rootfs/tmp/go"), "").unwrap();
+    assert_eq!(container.wait_for_exit().code, 0);
+    let logged = container.logged();
+    container.finish();
+    unmount(&disk, UnmountFlags::empty()).unwrap();
+    assert!(full > 100_000 && full <= 262_144, "{full}");
+    let end: Vec<&str> = logged.lines().rev().take(2).collect();
+    assert!(
+        end[0] == "after" && end[1].starts_with("boxship: ") && end[1].contains("log records were dropped"),
+        "{end:?}"
+    );
 }

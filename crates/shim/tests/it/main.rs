@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|role| role.to_str()) {
         Some("shim") => return boxship_shim::main(),
+        Some("launch-and-hang") => host::launch_and_hang(args.next().unwrap().as_ref()),
         Some("init") => return boxship_shim::init::main(args),
         _ => {}
     }
