@@ -4,6 +4,7 @@
 //! that one takes on rights and identity as the first process did. Everything that can go wrong is known when
 //! [`Container::exec`] returns: the process's socket closes only with the exec.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -166,9 +167,11 @@ impl Additional<'_> {
 
     /// The process that stays.
     fn run(self, reporter: &Reporter<'_>) -> u8 {
-        let failure = match self.prepare(reporter) {
+        // Its descriptors are closed all at once; dropping them then would close somebody else's.
+        let this = ManuallyDrop::new(self);
+        let failure = match this.prepare(reporter) {
             Err(failure) => failure,
-            Ok(prepared) => prepared.exec(self.plan),
+            Ok(prepared) => prepared.exec(this.plan),
         };
         // As above.
         let _ = reporter.failed(&failure);
@@ -189,7 +192,8 @@ impl Additional<'_> {
             None => None,
         };
         streams::place(&self.streams, terminal.as_ref().map(|terminal| terminal.as_fd()))?;
-        let prepared = finish::prepare(root.as_fd(), self.plan, self.preserve_fds, reporter)?;
+        drop(terminal);
+        let prepared = finish::prepare(root, self.plan, self.preserve_fds, None, reporter)?;
         reporter.ready()?;
         reporter.wait_for_go()?;
         Ok(prepared)

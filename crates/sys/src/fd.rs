@@ -91,6 +91,13 @@ pub fn keep_on_exec(descriptor: BorrowedFd<'_>) -> Result<()> {
     rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty()).named("fcntl", "F_SETFD")
 }
 
+/// Lets descriptor number `descriptor`, which this process was given by its parent, live through an exec.
+pub fn keep_number_on_exec(descriptor: i32) -> Result<()> {
+    // SAFETY: F_SETFD changes a flag of whatever is there, or fails.
+    let done = unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) };
+    if done == 0 { Ok(()) } else { Err(Error::new("fcntl F_SETFD", descriptor, last_errno())) }
+}
+
 /// Moves a descriptor to a number of at least `lowest` (closed by an exec), out of the way of fixed numbers.
 pub fn raise(descriptor: OwnedFd, lowest: i32) -> Result<OwnedFd> {
     if descriptor.as_raw_fd() >= lowest {
@@ -99,12 +106,26 @@ pub fn raise(descriptor: OwnedFd, lowest: i32) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(&descriptor, lowest).named("fcntl", "F_DUPFD_CLOEXEC")
 }
 
-/// Marks every descriptor from number `lowest` on to be closed by an exec (close_range CLOSE_RANGE_CLOEXEC).
-pub fn close_on_exec_from(lowest: u32) -> Result<()> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    // SAFETY: close_range with this flag closes nothing now; it only marks.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, lowest, u32::MAX, CLOSE_RANGE_CLOEXEC) };
-    if done == 0 { Ok(()) } else { Err(Error::new("close_range", lowest, last_errno())) }
+/// Closes every descriptor from number `lowest` on, but those in `kept` (close_range).
+///
+/// For a forked child about to exec: whatever owned a closed descriptor in its copy of the memory must never be dropped.
+pub fn close_others(lowest: u32, kept: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|kept| kept.as_raw_fd() as u32).collect();
+    numbers.sort_unstable();
+    let mut next = lowest;
+    for number in numbers.into_iter().filter(|number| *number >= lowest) {
+        if next < number {
+            close_range(next, number - 1)?;
+        }
+        next = number + 1;
+    }
+    close_range(next, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: closing numbers that nobody uses any more is this module's caller's promise.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if done == 0 { Ok(()) } else { Err(Error::new("close_range", first, last_errno())) }
 }
 
 /// Whether number `descriptor` is open in this process.

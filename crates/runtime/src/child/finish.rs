@@ -21,11 +21,14 @@ pub(crate) struct Prepared {
     env: Vec<OsString>,
 }
 
-/// Takes on rights and identity and finds the program. From here on the process has no more rights than the program.
+/// Takes on rights and identity and finds the program. From here on the process has no more rights than the program,
+/// and no descriptors but the standard streams, the preserved ones, the reporter's and `kept`: whatever owned another
+/// must never be dropped.
 pub(crate) fn prepare(
-    root: BorrowedFd<'_>,
+    root: OwnedFd,
     plan: &ProcessPlan,
     preserve_fds: u32,
+    kept: Option<BorrowedFd<'_>>,
     reporter: &Reporter<'_>,
 ) -> Done<Prepared> {
     if let Some(scheduling) = plan.scheduling {
@@ -37,7 +40,7 @@ pub(crate) fn prepare(
     if !plan.label.is_empty() {
         plan.label.apply(procfs::private()?.as_fd())?;
     }
-    let identity = accounts::resolve(root, &plan.user)?;
+    let identity = accounts::resolve(root.as_fd(), &plan.user)?;
     if plan.no_new_privileges {
         process::set_no_new_privileges().at(Step::NoNewPrivileges)?;
     } else {
@@ -45,29 +48,37 @@ pub(crate) fn prepare(
         install_filter(plan, reporter)?;
     }
     limits::set_own(&plan.limits)?;
-    identity::assume(root, plan, &identity)?;
-    let mut env = plan.env.clone();
-    if program::variable(&env, "HOME").is_none_or(str::is_empty) {
-        env.retain(|entry| !entry.starts_with("HOME="));
-        env.push(format!("HOME={}", identity.home.as_deref().unwrap_or("/")));
-    }
+    identity::assume(root.as_fd(), plan, &identity)?;
+    drop(root);
+    keep_only(preserve_fds, kept, reporter)?;
+    let env = environment(plan, identity.home.as_deref());
     let program = program::find(&plan.args[0], &env)?;
     if plan.no_new_privileges && plan.seccomp.as_ref().is_some_and(crate::seccomp::Program::has_listener) {
         // Its listener must reach the supervisor while somebody waits for it.
         install_filter(plan, reporter)?;
     }
-    keep_only(preserve_fds)?;
     let own = |texts: &[String]| texts.iter().map(OsString::from).collect();
     Ok(Prepared { program, args: own(&plan.args), env: own(&env) })
 }
 
-/// Every descriptor but the standard streams and the preserved ones is closed by the exec (CVE-2024-21626).
-fn keep_only(preserve_fds: u32) -> Done {
-    for number in 3..3 + preserve_fds as i32 {
-        let copy = fd::duplicate_number(number).at(Step::Descriptors)?;
-        fd::place(copy.as_fd(), number).at(Step::Descriptors)?;
+/// The environment, with a home folder.
+fn environment(plan: &ProcessPlan, home: Option<&str>) -> Vec<String> {
+    let mut env = plan.env.clone();
+    if program::variable(&env, "HOME").is_none_or(str::is_empty) {
+        env.retain(|entry| !entry.starts_with("HOME="));
+        env.push(format!("HOME={}", home.unwrap_or("/")));
     }
-    fd::close_on_exec_from(3 + preserve_fds).at(Step::Descriptors)
+    env
+}
+
+/// Closes what the program must not see before its name is resolved, not only by the exec: the name could lead through
+/// `/proc/self/fd` (CVE-2024-21626).
+fn keep_only(preserve_fds: u32, kept: Option<BorrowedFd<'_>>, reporter: &Reporter<'_>) -> Done {
+    for number in 3..3 + preserve_fds as i32 {
+        fd::keep_number_on_exec(number).at(Step::Descriptors)?;
+    }
+    let kept: Vec<_> = kept.into_iter().chain([reporter.0]).collect();
+    fd::close_others(3 + preserve_fds, &kept).at(Step::Descriptors)
 }
 
 fn install_filter(plan: &ProcessPlan, reporter: &Reporter<'_>) -> Done {

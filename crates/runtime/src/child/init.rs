@@ -1,5 +1,6 @@
 //! The first process of a container, from birth to its program.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -50,13 +51,15 @@ pub(crate) struct Init<'p> {
 impl Init<'_> {
     /// Runs the whole life; what it returns is the exit status of a process that never became its program.
     pub(crate) fn run(self, reporter: &Reporter<'_>) -> u8 {
-        match self.prepare(reporter) {
+        // Its descriptors are closed all at once; dropping them then would close somebody else's.
+        let this = ManuallyDrop::new(self);
+        match this.prepare(reporter) {
             Err(failure) => {
                 // Were the maker gone, nobody would be left to be told.
                 let _ = reporter.failed(&failure);
                 1
             }
-            Ok(prepared) => self.start(prepared),
+            Ok(prepared) => this.start(prepared),
         }
     }
 
@@ -86,7 +89,8 @@ impl Init<'_> {
         self.names()?;
         let root = self.build_root(reporter)?;
         self.close_up(&root)?;
-        let prepared = finish::prepare(root.as_fd(), &self.plan.process, self.preserve_fds, reporter)?;
+        let prepared =
+            finish::prepare(root, &self.plan.process, self.preserve_fds, Some(self.fifo.as_fd()), reporter)?;
         reporter.ready()?;
         reporter.wait_for_go()?;
         Ok(prepared)

@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("errors::proc_is_not_to_be_covered", proc_is_not_to_be_covered),
     ("errors::exec_format", exec_format),
     ("errors::unmountable", unmountable),
+    ("errors::no_way_out_through_descriptors", no_way_out_through_descriptors),
 ];
 
 fn wording() {
@@ -91,4 +92,18 @@ fn unmountable() {
     let mut bundle = Bundle::new("true");
     bundle.mount(r#"{"destination":"/x","type":"tmpfs","source":"x","options":["nonsense=1"]}"#);
     bundle.refusal();
+}
+
+/// CVE-2024-21626: neither the folder to start in nor the program can be reached through a descriptor of the runtime.
+fn no_way_out_through_descriptors() {
+    let leaky = boxship_sys::path::open(std::path::Path::new("/"), rustix::fs::OFlags::PATH).unwrap();
+    boxship_sys::fd::keep_on_exec(std::os::fd::AsFd::as_fd(&leaky)).unwrap();
+    for number in 3..40 {
+        let mut bundle = Bundle::new("true");
+        bundle.process().cwd = format!("/proc/self/fd/{number}").into();
+        assert!(matches!(bundle.refusal(), Error::WorkingDirectory { .. }), "{number}");
+        let mut bundle = Bundle::new("true");
+        bundle.process().args = vec![format!("/proc/self/fd/{number}/bin/true")];
+        assert!(matches!(bundle.refusal(), Error::CommandNotExecutable { .. }), "{number}");
+    }
 }
