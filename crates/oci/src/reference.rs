@@ -54,7 +54,7 @@ impl Reference {
     fn from_parts(domain: String, remainder: String) -> Result<Self, Error> {
         let (rest, digest) = match remainder.split_once('@') {
             Some((rest, digest)) => {
-                let digest = digest.parse().map_err(|_| digest_error(digest))?;
+                let digest = digest.parse().map_err(|error| digest_error(digest, &error))?;
                 (rest, Some(digest))
             }
             None => (&*remainder, None),
@@ -168,16 +168,17 @@ fn format_error() -> Error {
     Error::Reference("invalid reference format".to_owned())
 }
 
-fn digest_error(digest: &str) -> Error {
-    let known = matches!(digest.split_once(':'), Some(("sha256" | "sha512", _)));
-    let hex = digest.split_once(':').map_or("", |(_, hex)| hex);
-    let hexadecimal = !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
-    let message = match (known, hexadecimal && hex.len() >= 32) {
-        (true, true) => "invalid checksum digest length",
-        (false, true) => "unsupported digest algorithm",
-        _ => "invalid reference format",
-    };
-    Error::Reference(message.to_owned())
+/// Docker's grammar takes any algorithm and 32 or more hexadecimal digits; what fails later has another message.
+fn digest_error(digest: &str, error: &Error) -> Error {
+    let (algorithm, hex) = digest.split_once(':').unwrap_or_default();
+    let grammatical = algorithm.starts_with(|c: char| c.is_ascii_alphabetic())
+        && algorithm.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'.'))
+        && hex.len() >= 32
+        && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    match error {
+        Error::Digest(_, why) if grammatical => Error::Reference((*why).to_owned()),
+        _ => format_error(),
+    }
 }
 
 /// 64 lower-case hexadecimal digits: an id, never a name.
@@ -343,6 +344,9 @@ mod tests {
             ("../a", "invalid reference format"),
             ("a@sha256:zz", "invalid reference format"),
             ("a@", "invalid reference format"),
+            (&format!("a@sha256:{}", "0".repeat(40)), "invalid checksum digest length"),
+            (&format!("a@sha256:{}", "A".repeat(64)), "invalid checksum digest format"),
+            (&format!("a@md5:{}", "0".repeat(32)), "unsupported digest algorithm"),
             ("Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"),
             ("x/Busybox:T", "invalid reference format: repository name (x/Busybox) must be lowercase"),
             (hex, &format!("invalid repository name ({hex}), cannot specify 64-byte hexadecimal strings")),
