@@ -188,14 +188,14 @@ impl Inner {
 
     /// Nothing is being worked with yet: whatever has no row is left over.
     fn recover(&self) -> Result<Recovered> {
-        let mut recovered = Recovered::default();
-        recovered.layers = self.recover_folder(&self.paths.layers(), "SELECT name FROM layers")?;
-        recovered.containers =
-            self.recover_folder(&self.paths.containers(), "SELECT container FROM snapshots")?;
-        recovered.blobs = self.recover_folder(&self.paths.ingest(), "SELECT '' WHERE 0")?;
         let owned = "SELECT substr(id, 8) FROM images UNION SELECT substr(manifest, 8) FROM images
                      UNION SELECT substr(blob, 8) FROM image_layers";
-        recovered.blobs += self.recover_folder(&self.paths.blobs(), owned)?;
+        let recovered = Recovered {
+            layers: self.recover_folder(&self.paths.layers(), "SELECT name FROM layers")?,
+            containers: self.recover_folder(&self.paths.containers(), "SELECT container FROM snapshots")?,
+            blobs: self.recover_folder(&self.paths.ingest(), "SELECT '' WHERE 0")?
+                + self.recover_folder(&self.paths.blobs(), owned)?,
+        };
         self.collect_layers()?;
         Ok(recovered)
     }

@@ -94,7 +94,7 @@ impl PaxSparse {
             b"offset" | b"numbytes" => {
                 let number = integer(value)?.ok_or_else(|| malformed("has an empty sparse map"))?;
                 let map = self.map.get_or_insert_default();
-                if (map.len() % 2 == 0) != (key == b"offset") {
+                if map.len().is_multiple_of(2) != (key == b"offset") {
                     return Err(malformed("has a sparse map out of order"));
                 }
                 map.push(number);

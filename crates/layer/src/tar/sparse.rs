@@ -40,7 +40,7 @@ pub(super) fn gnu_header(block: &Block) -> Result<(Vec<Stretch>, u64, bool)> {
 
 /// Pairs from the flat numbers of PAX records.
 pub(super) fn pairs(numbers: &[u64]) -> Result<Vec<Stretch>> {
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(malformed("has an offset without a length"));
     }
     Ok(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())

@@ -1,6 +1,8 @@
 //! Archives to folders and back, on a real file system as root: what comes through, what is refused, and that
 //! nothing ever happens outside of the folder.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
+
 mod folder;
 mod hostile;
 mod sparse;
