@@ -22,7 +22,7 @@ use super::handle::{Container, Snapshot};
 use super::names;
 use super::state::Status;
 use crate::shim_link::Joined;
-use crate::{Engine, Error, Kind, Result, error::blocking, shim_link, spec};
+use crate::{Engine, Error, Kind, Result, error::blocking, spec};
 
 /// How long an ended exec can be asked about.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -344,15 +344,15 @@ fn refused(error: boxship_shim::Error) -> (i32, Error) {
         boxship_shim::Error::Refused(failure) => failure.kind,
         _ => FailureKind::Internal,
     };
-    let text = shim_link::into_error(error).to_string();
+    let (code, text) = super::start::explain(error);
     let text = format!("OCI runtime exec failed: exec failed: unable to start container process: {text}");
-    match kind {
-        FailureKind::CommandNotFound => (127, Error::invalid(text)),
-        FailureKind::CommandNotExecutable => (126, Error::invalid(text)),
-        FailureKind::Invalid => (126, Error::invalid(text)),
-        FailureKind::State => (126, Error::conflict(text)),
-        FailureKind::Internal => (126, Error::new(Kind::Internal, text)),
-    }
+    let error_kind = match (kind, code) {
+        (FailureKind::State, _) => Kind::Conflict,
+        (FailureKind::Internal, 128) => Kind::Internal,
+        _ => Kind::Invalid,
+    };
+    // Docker's code of an exec that did not start for any other reason is 126.
+    (if code == 128 { 126 } else { code }, Error::new(error_kind, text))
 }
 
 #[cfg(test)]

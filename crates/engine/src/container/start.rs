@@ -21,6 +21,9 @@ use crate::{Engine, Error, Kind, Result, error::blocking};
 const PREFIX: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: \
                       runc create failed: unable to start container process: ";
 
+const NOT_A_DIRECTORY: &str = "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified \
+                               host path exists and is the expected type";
+
 /// A start that failed: the code its state keeps, the error its caller gets.
 struct Failed {
     code: i32,
@@ -216,32 +219,49 @@ pub(super) fn remove_folder(directory: &PathBuf) -> std::io::Result<()> {
 
 /// Docker's code, status and words for a start that shim or runtime refused.
 fn refused(error: boxship_shim::Error) -> Failed {
+    let invalid =
+        matches!(&error, boxship_shim::Error::Refused(failure) if failure.kind == FailureKind::Invalid);
+    let (code, text) = explain(error);
+    let kind = if code != 128 || invalid { Kind::Invalid } else { Kind::Internal };
+    Failed { code, error: Error::new(kind, format!("{PREFIX}{text}")) }
+}
+
+/// The exit code that Docker gives a process that could not be started, and the reason with Docker's additions.
+/// (Docker has only the text to go by, and adds "permission denied" so that its client finds it.)
+pub(super) fn explain(error: boxship_shim::Error) -> (i32, String) {
     let kind = match &error {
         boxship_shim::Error::Refused(failure) => Some(failure.kind),
         _ => None,
     };
     let text = shim_link::into_error(error).to_string();
     let lower = text.to_lowercase();
-    let (code, outcome) = match kind {
-        Some(FailureKind::CommandNotExecutable) => (126, Kind::Invalid),
-        Some(FailureKind::CommandNotFound) => (127, Kind::Invalid),
-        _ if lower.contains("permission denied") || lower.contains("is a directory") => (126, Kind::Invalid),
-        _ if ["executable file not found", "no such file or directory", "not a directory"]
-            .iter()
-            .any(|words| lower.contains(words)) =>
-        {
-            (127, Kind::Invalid)
-        }
-        Some(FailureKind::Invalid) => (128, Kind::Invalid),
-        _ => (128, Kind::Internal),
-    };
-    Failed { code, error: Error::new(outcome, format!("{PREFIX}{text}")) }
+    let says = |words: &str| lower.contains(words);
+    match kind {
+        _ if says("permission denied") => (126, text),
+        _ if says("is a directory") => (126, format!("{text}: permission denied")),
+        _ if says("not a directory") => (127, format!("{text}: {NOT_A_DIRECTORY}")),
+        _ if says("executable file not found") || says("no such file or directory") => (127, text),
+        Some(FailureKind::CommandNotExecutable) => (126, text),
+        Some(FailureKind::CommandNotFound) => (127, text),
+        _ => (128, text),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use boxship_shim::protocol::Failure;
+
+    #[test]
+    fn folders_are_told_as_docker_tells_them() {
+        let failure = Failure::new(FailureKind::CommandNotExecutable, "exec: \"/etc\": is a directory");
+        assert_eq!(
+            explain(failure.into()),
+            (126, "exec: \"/etc\": is a directory: permission denied".to_owned())
+        );
+        let failure = Failure::new(FailureKind::Internal, "mount x: not a directory");
+        assert_eq!(explain(failure.into()).0, 127);
+    }
 
     #[test]
     fn codes_of_failed_starts() {
@@ -252,7 +272,8 @@ mod tests {
                 127,
                 Kind::Invalid,
             ),
-            (FailureKind::CommandNotExecutable, "exec: \"/etc\": permission denied", 126, Kind::Invalid),
+            (FailureKind::CommandNotExecutable, "exec: \"/x\": permission denied", 126, Kind::Invalid),
+            (FailureKind::CommandNotExecutable, "exec: \"/x\": exec format error", 126, Kind::Invalid),
             (FailureKind::Internal, "mount /x: no such file or directory", 127, Kind::Invalid),
             (FailureKind::Internal, "write cgroup: invalid argument", 128, Kind::Internal),
         ] {
