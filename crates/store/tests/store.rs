@@ -158,7 +158,7 @@ fn names_are_found_as_docker_finds_them() {
     let by_digest = name("app").with_digest(Digest::of("manifest"));
     assert!(images.resolve(&by_digest.familiar()).is_err());
     images.tag(&a, &by_digest).unwrap();
-    assert_eq!(images.resolve(&by_digest.familiar()).unwrap().repo_digests, [by_digest.clone()]);
+    assert_eq!(images.resolve(&by_digest.familiar()).unwrap().repo_digests, std::slice::from_ref(&by_digest));
     // Enough images that two ids begin alike.
     for number in 0..17 {
         image(yard.store(), &[], &[&archive(&[("n", &number.to_string())])]);

@@ -61,7 +61,8 @@ impl Yard {
 #[test]
 fn nothing_leaves_the_root() {
     let absolute = |yard: &Yard| yard.dir.path().join("outside").to_string_lossy().into_owned();
-    let cases: Vec<(&str, Box<dyn Fn(&Yard) -> Vec<Entry>>, bool)> = vec![
+    type Make = Box<dyn Fn(&Yard) -> Vec<Entry>>;
+    let cases: Vec<(&str, Make, bool)> = vec![
         ("dotdot", Box::new(|_| vec![file("../escaped", 1)]), false),
         ("dotdot inside", Box::new(|_| vec![folder("a"), file("a/../../escaped", 1)]), false),
         ("absolute name", Box::new(move |y| vec![file(&format!("{}/new", absolute(y)), 1)]), true),
