@@ -1,6 +1,7 @@
 //! A small blocking client of a shim, for callers that aren't asynchronous (and for tests).
 
 use std::{
+    fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::Path,
@@ -22,7 +23,9 @@ impl Connection {
     /// Connects to the shim of the container whose folder below the exec root is `directory`.
     pub fn open(directory: &Path) -> Result<Self> {
         let path = protocol::socket_path(directory);
-        let socket = UnixStream::connect(&path).map_err(|source| Error::Connect { path, source })?;
+        let folder = File::open(directory).map_err(|source| Error::Connect { path: path.clone(), source })?;
+        let socket = UnixStream::connect(protocol::short_socket_path(&folder));
+        let socket = socket.map_err(|source| Error::Connect { path, source })?;
         Ok(Self { socket, received: Vec::new() })
     }
 

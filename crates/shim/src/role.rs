@@ -194,7 +194,9 @@ fn listen(directory: &std::path::Path) -> Result<UnixListener> {
             _ => {}
         }
     }
-    let listener = UnixListener::bind(&path).map_err(Error::file("listen at", &path))?;
+    let folder = fs::File::open(directory).map_err(Error::file("open", directory))?;
+    let listener =
+        UnixListener::bind(protocol::short_socket_path(&folder)).map_err(Error::file("listen at", &path))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(Error::file("protect", &path))?;
     Ok(listener)
 }

@@ -15,7 +15,10 @@ mod event;
 mod launch;
 mod request;
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -34,6 +37,12 @@ pub const FRAME_HEADER: usize = 8;
 /// The shim's socket in the container's folder below the exec root.
 pub fn socket_path(directory: &Path) -> PathBuf {
     directory.join("shim.sock")
+}
+
+/// The shim's socket through the open folder of the container: a socket's address holds 108 bytes, which a long path may
+/// exceed. Good for this process, while `directory` is open.
+pub fn short_socket_path(directory: &impl AsRawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd()))
 }
 
 /// The exit record in the container's folder below the exec root.

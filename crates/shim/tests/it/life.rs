@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("overlay_root", overlay_root),
     ("clean_start_of_programs", clean_start_of_programs),
     ("outlives_its_launcher", outlives_its_launcher),
+    ("long_paths", long_paths),
     ("out_of_memory_is_told", out_of_memory_is_told),
     ("streams_can_be_reopened_by_any_user", streams_can_be_reopened_by_any_user),
 ];
@@ -222,4 +223,12 @@ fn streams_can_be_reopened_by_any_user() {
     lines.sort();
     assert_eq!((exit.code, lines), (0, vec!["err".to_owned(), "out".to_owned()]));
     container.finish();
+}
+
+fn long_paths() {
+    let host = Host::new();
+    let mut request = LaunchRequest { start: true, ..host.request(&["/bin/true"]) };
+    request.directory = host.path(&format!("run/{}/{}", "long".repeat(20), "path".repeat(20)));
+    fs::create_dir_all(&request.directory).unwrap();
+    assert_eq!(host.launch(request).finish().code, 0);
 }
