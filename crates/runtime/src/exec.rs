@@ -11,16 +11,18 @@ use std::path::Path;
 use boxship_oci::runtime::{Linux, Status};
 use boxship_sys::clone::Clone;
 use boxship_sys::namespace::{self, Kind};
-use boxship_sys::{fd, path};
+use boxship_sys::{fd, path, process};
 use rustix::fs::{CWD, OFlags};
+use rustix::thread::CpuSet;
 
 use crate::child::streams::{self, Streams};
 use crate::child::{console, enter, finish};
 use crate::child_process::{self as outer, NewProcess};
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::message::{At, Channel, Done, Report, Reporter, Step};
+use crate::message::{At, Channel, Done, Failure, Report, Reporter, Step};
 use crate::options::{ExecOptions, Started};
+use crate::plan::persona;
 use crate::process_plan::ProcessPlan;
 use crate::{seccomp, supervisor};
 
@@ -32,6 +34,7 @@ struct Additional<'p> {
     entrances: Vec<OwnedFd>,
     streams: Streams,
     preserve_fds: u32,
+    personality: Option<u64>,
 }
 
 impl Container {
@@ -51,7 +54,8 @@ impl Container {
         let (streams, console_socket) =
             outer::streams(options.stdio, plan.terminal.is_some(), options.preserve_fds)?;
         let cgroup = self.cgroup();
-        let by_itself = options.subgroups.is_empty();
+        // A container that has passed controllers down takes no process where it began: beside its first one then.
+        let by_itself = options.subgroups.is_empty() && cgroup.takes_processes();
         let additional = Additional {
             plan: &plan,
             init,
@@ -59,6 +63,7 @@ impl Container {
             entrances: if by_itself { cgroup.entrances()? } else { Vec::new() },
             streams,
             preserve_fds: options.preserve_fds,
+            personality: linux.personality.as_ref().map(persona),
         };
         let (ours, theirs) = fd::message_pair().map_err(Error::system("make socket"))?;
         let channel = Channel(ours);
@@ -127,6 +132,13 @@ impl Container {
     }
 }
 
+/// Which processors this process may use.
+fn set_affinity(set: Option<&CpuSet>) -> Done {
+    let Some(set) = set else { return Ok(()) };
+    rustix::thread::sched_setaffinity(None, set)
+        .map_err(|errno| Failure::new(Step::Scheduling, "execCPUAffinity", errno))
+}
+
 /// Lets the process exec and waits until it has.
 fn await_exec(channel: &Channel) -> Result<()> {
     channel.go().map_err(Error::system("let the new process go on"))?;
@@ -158,6 +170,7 @@ impl Additional<'_> {
     /// The short-lived process: enters, and makes the one that stays.
     fn enter(self, reporter: &Reporter<'_>) -> Done {
         enter::seclude()?;
+        set_affinity(self.plan.affinity.before.as_ref())?;
         enter::cgroups(&self.entrances)?;
         namespace::join_process(self.init.as_fd(), self.namespaces).at(Step::Join)?;
         let made =
@@ -181,6 +194,10 @@ impl Additional<'_> {
     fn prepare(&self, reporter: &Reporter<'_>) -> Done<finish::Prepared> {
         enter::seclude()?;
         reporter.wait_for_go()?;
+        set_affinity(self.plan.affinity.after.as_ref())?;
+        if let Some(personality) = self.personality {
+            process::set_personality(personality).at(Step::Personality)?;
+        }
         if self.namespaces & Kind::User.flag() != 0 {
             enter::become_root()?;
         }

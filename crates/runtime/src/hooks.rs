@@ -38,7 +38,7 @@ pub(crate) fn check(hooks: &Hooks) -> Result<()> {
 /// Runs the hooks of one point until one fails.
 pub(crate) fn run(point: &'static str, hooks: &[Hook], state: &State) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state).map_err(|reason| Error::Hook { point, index, reason })?;
+        run_one(hook, state, None).map_err(|reason| Error::Hook { point, index, reason })?;
     }
     Ok(())
 }
@@ -46,12 +46,17 @@ pub(crate) fn run(point: &'static str, hooks: &[Hook], state: &State) -> Result<
 /// Runs all hooks of one point, whatever becomes of them; what went wrong is told.
 pub(crate) fn run_all(point: &'static str, hooks: &[Hook], state: &State) -> Vec<Error> {
     let failed =
-        |(index, hook)| run_one(hook, state).err().map(|reason| Error::Hook { point, index, reason });
+        |(index, hook)| run_one(hook, state, None).err().map(|reason| Error::Hook { point, index, reason });
     hooks.iter().enumerate().filter_map(failed).collect()
 }
 
-/// Runs one hook; the error is the reason in words.
-pub(crate) fn run_one(hook: &Hook, state: &State) -> std::result::Result<(), String> {
+/// Runs one hook; the error is the reason in words. `inherited` is the environment of a hook without one: ours if
+/// absent.
+pub(crate) fn run_one(
+    hook: &Hook,
+    state: &State,
+    inherited: Option<&[String]>,
+) -> std::result::Result<(), String> {
     let text = serde_json::to_vec(state).map_err(|error| error.to_string())?;
     // Output goes to a file in memory: nothing can block on it, and a failure can be explained.
     let output = rustix::fs::memfd_create("hook", rustix::fs::MemfdFlags::CLOEXEC)
@@ -61,7 +66,11 @@ pub(crate) fn run_one(hook: &Hook, state: &State) -> std::result::Result<(), Str
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
     }
-    command.env_clear().envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
+    // Without an environment of its own a hook has its caller's, as with other runtimes.
+    let env = if hook.env.is_empty() { inherited } else { Some(hook.env.as_slice()) };
+    if let Some(env) = env {
+        command.env_clear().envs(env.iter().filter_map(|entry| entry.split_once('=')));
+    }
     command.stdin(Stdio::piped()).stdout(copy()?).stderr(copy()?);
     let mut child = command.spawn().map_err(|error| format!("{}: {error}", hook.path.display()))?;
     // A hook need not read its input.

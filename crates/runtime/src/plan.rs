@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use boxship_oci::runtime::{
-    Device, DeviceKind, IdMapping, Linux, Mount, NamespaceKind, PersonalityDomain, Spec,
+    Device, DeviceKind, IdMapping, Linux, Mount, NamespaceKind, Personality, PersonalityDomain, Spec,
 };
 use boxship_sys::namespace::{self, Kind};
 
@@ -93,6 +93,14 @@ impl Namespaces {
     }
 }
 
+/// The execution domain as personality(2) numbers it.
+pub(crate) fn persona(personality: &Personality) -> u64 {
+    match personality.domain {
+        PersonalityDomain::Linux => 0,
+        PersonalityDomain::Linux32 => 8,
+    }
+}
+
 impl Plan {
     /// Checks a specification; relative paths start at the bundle.
     pub(crate) fn new(spec: &Spec, bundle: &Path) -> Result<Self> {
@@ -130,10 +138,7 @@ impl Plan {
             sysctls: sysctl::check(&linux.sysctl, &namespaces)?,
             masked: linux.masked_paths.clone(),
             readonly: linux.readonly_paths.clone(),
-            personality: linux.personality.as_ref().map(|personality| match personality.domain {
-                PersonalityDomain::Linux => 0,
-                PersonalityDomain::Linux32 => 8,
-            }),
+            personality: linux.personality.as_ref().map(persona),
             namespaces,
         };
         plan.check_namespaces()?;

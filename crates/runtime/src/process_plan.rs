@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use boxship_oci::runtime::{Capabilities, IoPriorityClass, Process, Scheduler, User};
+use boxship_oci::runtime::{Capabilities, CpuAffinity, IoPriorityClass, Process, Scheduler, User};
 use boxship_sys::process::{Capabilities as Masks, Scheduling, last_capability};
+use rustix::thread::CpuSet;
 
 use crate::error::{Error, Result};
 use crate::{names, seccomp, security};
@@ -35,7 +36,42 @@ pub(crate) struct ProcessPlan {
     pub terminal: Option<(u16, u16)>,
     pub seccomp: Option<seccomp::Program>,
     /// What could not be honoured.
+    /// For additional processes.
+    pub affinity: Affinity,
     pub warnings: Vec<String>,
+}
+
+/// Processors of an additional process around its entry into the control groups.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Affinity {
+    pub before: Option<CpuSet>,
+    pub after: Option<CpuSet>,
+}
+
+impl Affinity {
+    fn new(wanted: &CpuAffinity) -> Result<Self> {
+        let set = |list: &Option<String>| {
+            list.as_deref().filter(|list| !list.is_empty()).map(processors).transpose()
+        };
+        Ok(Self { before: set(&wanted.initial)?, after: set(&wanted.last)? })
+    }
+}
+
+/// The kernel's list format: `0-3,7`.
+fn processors(list: &str) -> Result<CpuSet> {
+    let wrong =
+        || Error::Invalid(format!("execCPUAffinity: {list:?} is no list of processors such as 0-3,7"));
+    let mut set = CpuSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<usize>().ok().filter(|cpu| *cpu < CpuSet::MAX_CPU);
+        let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
+        if first > last {
+            return Err(wrong());
+        }
+        (first..=last).for_each(|cpu| set.set(cpu));
+    }
+    Ok(set)
 }
 
 impl ProcessPlan {
@@ -50,9 +86,6 @@ impl ProcessPlan {
         }
         if process.args.iter().chain(&process.env).any(|text| text.contains('\0')) {
             return Err(invalid("an argument or environment variable contains a zero byte"));
-        }
-        if process.exec_cpu_affinity.is_some() {
-            return Err(Error::Unsupported("execCPUAffinity".to_owned()));
         }
         let mut warnings = Vec::new();
         let capabilities = process.capabilities.as_ref().map(|sets| masks(sets, &mut warnings));
@@ -69,6 +102,7 @@ impl ProcessPlan {
             oom_score_adj: process.oom_score_adj,
             io_priority: io_priority(process)?,
             scheduling: process.scheduler.as_ref().map(scheduling).transpose()?,
+            affinity: process.exec_cpu_affinity.as_ref().map(Affinity::new).transpose()?.unwrap_or_default(),
             label: security::Label::new(
                 process.apparmor_profile.as_deref(),
                 process.selinux_label.as_deref(),
@@ -81,6 +115,16 @@ impl ProcessPlan {
 }
 
 /// Names to masks. What this kernel does not know is left out and told.
+/// What of a process can't be honoured here, such as capabilities this kernel does not know: to be told before the
+/// process is made, since it may be why that fails.
+pub fn warnings(process: &Process) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(sets) = &process.capabilities {
+        masks(sets, &mut warnings);
+    }
+    warnings
+}
+
 fn masks(sets: &Capabilities, warnings: &mut Vec<String>) -> Masks {
     let last = last_capability();
     let mut unknown = Vec::new();
@@ -105,7 +149,7 @@ fn masks(sets: &Capabilities, warnings: &mut Vec<String>) -> Masks {
         ambient: mask(&sets.ambient),
     };
     if !unknown.is_empty() {
-        warnings.push(format!("ignoring unknown or unavailable capabilities: {}", unknown.join(", ")));
+        warnings.push(format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
     }
     masks
 }
@@ -224,6 +268,6 @@ mod tests {
         };
         let plan = ProcessPlan::new(&Process { capabilities: Some(sets), ..process() }, None).unwrap();
         assert_eq!(plan.capabilities.unwrap().bounding, 1);
-        assert_eq!(plan.warnings, ["ignoring unknown or unavailable capabilities: CAP_FUTURE"]);
+        assert_eq!(plan.warnings, ["ignoring unknown or unavailable capabilities: [CAP_FUTURE]"]);
     }
 }

@@ -85,6 +85,7 @@ fn make(context: &Context, arguments: &Arguments, detach: bool) -> Result<Starte
     }
     let stdio = stdio(process.terminal, detach, arguments)?;
     let preserve_fds = passed_on(process, arguments)?;
+    warn(context, process);
     let started = boxship_runtime::create(CreateOptions {
         root: context.root.clone(),
         id,
@@ -98,11 +99,15 @@ fn make(context: &Context, arguments: &Arguments, detach: bool) -> Result<Starte
         no_new_keyring: arguments.has("no-new-keyring"),
         systemd_cgroup: context.systemd_cgroup,
     })?;
-    for warning in &started.warnings {
-        context.log.warning(warning);
-    }
     send_pidfd(&started, arguments)?;
     Ok(started)
+}
+
+/// Told first: what can't be honoured may be why the rest fails.
+pub(super) fn warn(context: &Context, process: &Process) {
+    for warning in boxship_runtime::warnings(process) {
+        context.log.warning(&warning);
+    }
 }
 
 fn load_spec(bundle: &Path) -> Result<Spec> {

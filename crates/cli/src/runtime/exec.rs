@@ -8,7 +8,7 @@ use boxship_runtime::{Container, ExecOptions};
 
 use super::arguments::{Arguments, Flag, switch, value, values};
 use super::create::{
-    CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS, check_process, passed_on, send_pidfd, stdio,
+    CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS, check_process, passed_on, send_pidfd, stdio, warn,
 };
 use super::failure::{Failure, Result};
 use super::{Context, foreground};
@@ -53,6 +53,7 @@ fn execute(context: &Context, arguments: &Arguments) -> Result<u8> {
     check_process(&process)?;
     let stdio = stdio(process.terminal, detach, arguments)?;
     let preserve_fds = passed_on(&mut process, arguments)?;
+    warn(context, &process);
     let signals = if detach { None } else { Some(boxship_sys::signalfd::SignalFd::all()?) };
     let started = container.exec(ExecOptions {
         process,
@@ -63,9 +64,6 @@ fn execute(context: &Context, arguments: &Arguments) -> Result<u8> {
         ignore_paused: arguments.has("ignore-paused"),
         without_seccomp: false,
     })?;
-    for warning in &started.warnings {
-        context.log.warning(warning);
-    }
     send_pidfd(&started, arguments)?;
     match signals {
         Some(signals) => foreground::attend(started, &signals),
@@ -92,7 +90,9 @@ fn change(process: &mut Process, arguments: &Arguments) -> Result<()> {
         return Err(Failure::new("exec args cannot be empty"));
     }
     process.terminal = arguments.has("tty");
-    process.env.extend(arguments.values("env").into_iter().map(str::to_owned));
+    for entry in arguments.values("env") {
+        set_variable(&mut process.env, entry);
+    }
     if let Some(directory) = arguments.text("cwd") {
         process.cwd = PathBuf::from(directory);
     }
@@ -117,6 +117,13 @@ fn change(process: &mut Process, arguments: &Arguments) -> Result<()> {
         add_capability(sets, capability);
     }
     Ok(())
+}
+
+/// In place of an earlier one of the same name: programs take the first they find.
+fn set_variable(env: &mut Vec<String>, entry: &str) {
+    let name = entry.split('=').next().unwrap_or(entry);
+    env.retain(|known| known.split('=').next() != Some(name));
+    env.push(entry.to_owned());
 }
 
 fn set_user(process: &mut Process, text: &str) -> Result<()> {
@@ -186,9 +193,10 @@ mod tests {
     #[test]
     fn options_change_the_process() {
         let process =
-            changed("-e B=2 --cwd /x -u 5:6 -g 7 -g 8 --cap CAP_KILL --no-new-privs id ls -t").unwrap();
+            changed("-e B=2 -e B=3 --cwd /x -u 5:6 -g 7 -g 8 --cap CAP_KILL --no-new-privs id ls -t")
+                .unwrap();
         assert_eq!(process.args, ["ls", "-t"]);
-        assert_eq!(process.env, ["A=1", "B=2"]);
+        assert_eq!(process.env, ["A=1", "B=3"]);
         assert_eq!((process.user.uid, process.user.gid), (5, 6));
         assert_eq!(process.user.additional_gids, [7, 8]);
         assert!(!process.terminal && process.no_new_privileges);

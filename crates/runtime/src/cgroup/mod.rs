@@ -164,6 +164,13 @@ impl Cgroup {
         open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
     }
 
+    /// Whether the container's own directory takes a process: not when the container has passed controllers down to
+    /// cgroups of its own (v2's no-internal-process rule).
+    pub fn takes_processes(&self) -> bool {
+        let Some(directory) = self.directory("") else { return true };
+        directory.read("cgroup.subtree_control").is_ok_and(|enabled| enabled.is_empty())
+    }
+
     /// Whether v2 alone is used, so that cloning into [`Self::directory_fd`] is all there is to do.
     pub fn is_unified(&self) -> bool {
         self.record.paths.len() == 1 && self.record.paths.contains_key("")

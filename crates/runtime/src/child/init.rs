@@ -181,8 +181,10 @@ impl Init<'_> {
         }
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let state = State { status, pid, ..self.state.clone() };
+        // What runs right before the program has the program's environment.
+        let inherited = (step == Step::StartContainerHook).then_some(self.plan.process.env.as_slice());
         for (index, hook) in hooks.iter().enumerate() {
-            hooks::run_one(hook, &state)
+            hooks::run_one(hook, &state, inherited)
                 .map_err(|reason| Failure::new(step, format_args!("{index} {reason}"), Errno::IO))?;
         }
         Ok(())

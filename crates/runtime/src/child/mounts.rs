@@ -128,7 +128,7 @@ impl Mounting<'_> {
                 if kind.is_dir() {
                     return Ok(());
                 }
-                let object = format!("{} must be mounted on an ordinary directory", destination.display());
+                let object = format!("{} must be mounted on ordinary directory", destination.display());
                 Err(Failure::new(Step::Mount, object, Errno::NOTDIR))
             }
         }
