@@ -8,11 +8,16 @@ use std::{
     collections::VecDeque,
     io::{self, Seek},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::{
+    event::{EventfdFlags, Timespec, eventfd},
+    fs::inotify::{self, CreateFlags, WatchFlags},
+    io::Errno,
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
+};
 
 use super::{
     Driver, Record, Stream, Target,
@@ -72,8 +77,10 @@ pub struct Reader {
 impl Reader {
     /// Opens a log; one that doesn't exist is empty.
     pub fn open(target: &Target, options: ReadOptions) -> Result<Self> {
-        let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
-            .map_err(|errno| Error::Call { action: "make an inotify descriptor", source: errno.into() })?;
+        let watch = match options.follow {
+            true => watch(&target.path)?,
+            false => eventfd(0, EventfdFlags::CLOEXEC).map_err(call("make an eventfd"))?,
+        };
         let mut reader = Self {
             driver: target.driver,
             path: target.path.clone(),
@@ -94,9 +101,6 @@ impl Reader {
     }
 
     fn start(&mut self) -> Result<()> {
-        if self.options.follow {
-            self.watch_folder()?;
-        }
         let mut left = self.options.tail;
         for (age, found) in found::find(&self.path, self.max_files)?.into_iter().enumerate() {
             let unwanted =
@@ -133,15 +137,6 @@ impl Reader {
         };
         *left -= records.min(*left);
         Ok(Source::plain(self.driver, file, offset, limit))
-    }
-
-    fn watch_folder(&self) -> Result<()> {
-        let folder = self.path.parent().unwrap_or(&self.path);
-        let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        match inotify::add_watch(&self.watch, folder, events) {
-            Ok(_) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(errno) => Err(Error::File { action: "watch", path: folder.to_owned(), source: errno.into() }),
-        }
     }
 
     /// The next record.
@@ -261,10 +256,40 @@ impl Reader {
 }
 
 impl AsFd for Reader {
-    /// Readable (inotify, never to be read by others) when something was written since the last [`Next::Pending`].
+    /// Readable (never to be read by others) when something was written since the last [`Next::Pending`].
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
     }
+}
+
+/// A descriptor that becomes readable when something happens in the log's folder; or now and then, when the user has
+/// no more inotify instances (Linux grants 128).
+fn watch(path: &Path) -> Result<OwnedFd> {
+    let watch = match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
+        Err(Errno::MFILE) => return tick(),
+        other => other.map_err(call("make an inotify descriptor"))?,
+    };
+    let folder = path.parent().unwrap_or(path);
+    let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+    match inotify::add_watch(&watch, folder, events) {
+        Ok(_) => Ok(watch),
+        // No such folder so far, or no more watches.
+        Err(Errno::NOENT | Errno::NOSPC) => tick(),
+        Err(errno) => Err(Error::File { action: "watch", path: folder.to_owned(), source: errno.into() }),
+    }
+}
+
+fn tick() -> Result<OwnedFd> {
+    const OFTEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(call("make a timer"))?;
+    let times = Itimerspec { it_interval: OFTEN, it_value: OFTEN };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(call("set a timer"))?;
+    Ok(timer)
+}
+
+fn call(action: &'static str) -> impl FnOnce(Errno) -> Error {
+    move |errno| Error::Call { action, source: errno.into() }
 }
 
 #[cfg(test)]

@@ -8,7 +8,12 @@ use boxship_shim::{
     Error, Exit, client,
     protocol::{Event, FailureKind, LaunchRequest, Phase, Request, Response},
 };
-use std::{fs, os::fd::AsFd, process::Command, time::Duration};
+use std::{
+    fs,
+    os::fd::AsFd,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Test,
@@ -27,6 +32,7 @@ pub const TESTS: &[Test] = &[
     ("clean_start_of_programs", clean_start_of_programs),
     ("outlives_its_launcher", outlives_its_launcher),
     ("long_paths", long_paths),
+    ("many_in_a_row_and_at_once", many_in_a_row_and_at_once),
     ("out_of_memory_is_told", out_of_memory_is_told),
     ("streams_can_be_reopened_by_any_user", streams_can_be_reopened_by_any_user),
 ];
@@ -231,4 +237,33 @@ fn long_paths() {
     request.directory = host.path(&format!("run/{}/{}", "long".repeat(20), "path".repeat(20)));
     fs::create_dir_all(&request.directory).unwrap();
     assert_eq!(host.launch(request).finish().code, 0);
+}
+
+/// Prints times; each end is checked for leftovers.
+fn many_in_a_row_and_at_once() {
+    let host = Host::new();
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let request = LaunchRequest { start: true, ..host.request(&["/bin/true"]) };
+        let start = Instant::now();
+        let container = host.launch(request);
+        let launched = start.elapsed().as_micros();
+        container.wait_for_exit();
+        times.push((start.elapsed().as_micros(), launched));
+        assert_eq!(container.finish().code, 0);
+    }
+    times.sort_unstable();
+    println!("100 in a row: launch to exit median {} µs (launch {} µs)", times[50].0, times[50].1);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                let container = host.run(&["/bin/sh", "-c", "echo $$; sleep 0.1; exit 4"]);
+                assert_eq!(container.wait_for_exit().code, 4);
+                assert_eq!(container.logged(), "1\n");
+                container.finish();
+            });
+        }
+    });
+    println!("40 at once: {} ms", start.elapsed().as_millis());
 }

@@ -151,3 +151,15 @@ fn a_failed_write_is_undone_and_noted() {
     let text = format!("{writer:?}");
     assert!(text.contains("dropped: 5"), "{text}");
 }
+
+#[test]
+fn follows_without_a_folder_to_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = target(&folder.path().join("later"), Driver::Local, None, 1, false);
+    let mut reader = Reader::open(&target, ReadOptions { follow: true, ..all() }).unwrap();
+    assert!(matches!(reader.poll().unwrap(), Next::Pending));
+    write(&mut Writer::open(&target).unwrap(), 0..3);
+    let mut ready = [rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut ready, None).unwrap(), 1);
+    assert_eq!(take(&mut reader), lines(0..3));
+}
