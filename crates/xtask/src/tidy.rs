@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("image", &["oci", "layer", "store"]),
     ("runtime", &["oci", "sys"]),
     ("shim", &["oci", "sys", "runtime"]),
-    ("engine", &["oci", "api", "sys", "layer", "store", "image", "shim"]),
+    ("engine", &["oci", "api", "sys", "layer", "store", "image", "runtime", "shim"]),
     ("daemon", &["oci", "api", "sys", "engine"]),
     ("client", &["oci", "api"]),
     ("cli", &["oci", "api", "sys", "client", "daemon", "shim", "runtime"]),
@@ -102,7 +102,7 @@ fn check_file(name: &str, text: &str, wrong: &mut Vec<String>) {
         }
     }
     let room = name.split('/').nth(1).unwrap_or_default();
-    if ["runtime", "shim"].contains(&room) && code.contains("thread::spawn") {
+    if ["runtime", "shim"].contains(&room) && !name.contains("/tests/") && code.contains("thread::spawn") {
         wrong.push(format!("{name}: {room} never starts a thread"));
     }
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
