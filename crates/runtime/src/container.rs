@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use boxship_oci::runtime::{Process, Resources, Spec, State, Status};
 use boxship_sys::signal::{self, Signal};
-use boxship_sys::{Errno, path, process};
+use boxship_sys::{Errno, mount, path, process};
 use rustix::fs::OFlags;
 
 use crate::cgroup::{Cgroup, Freezer};
@@ -199,6 +199,13 @@ impl Container {
             // Without a process namespace of its own others can outlive the first process.
             cgroup.kill_all()?;
             cgroup.remove()?;
+        }
+        if self.record.mounted_on_host {
+            match mount::detach(&self.record.rootfs) {
+                // Somebody else, or an earlier attempt, has done it.
+                Err(error) if matches!(error.errno, Errno::INVAL | Errno::NOENT) => {}
+                other => other.map_err(Error::system("unmount root file system"))?,
+            }
         }
         std::fs::remove_dir_all(&self.folder).map_err(Error::file("remove", &self.folder))?;
         if self.record.hooks.poststop.is_empty() {

@@ -65,6 +65,24 @@ impl Drop for Folder {
     }
 }
 
+/// The root mount of a container without a mount namespace, unmounted again unless kept.
+struct HostMount(PathBuf);
+
+impl HostMount {
+    fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for HostMount {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // The failure that brought us here is the one to tell.
+            let _ = mount::detach(&self.0);
+        }
+    }
+}
+
 /// The container's control groups, removed again unless kept.
 struct Groups(Option<Cgroup>);
 
@@ -104,6 +122,7 @@ impl Creation {
         let terminal = self.plan.process.terminal.is_some();
         let (streams, console_socket) = outer::streams(stdio, terminal, self.options.preserve_fds)?;
         let hooks = self.options.spec.hooks.clone().unwrap_or_default();
+        let on_host = self.mount_on_host()?;
         let (ours, theirs) = fd::message_pair().map_err(Error::system("make socket"))?;
         let channel = Channel(ours);
         let init = self.init(streams, &hooks)?;
@@ -123,6 +142,7 @@ impl Creation {
             outer::write_pid_file(path, process.pid)?;
         }
         channel.go().map_err(Error::system("let the container's process go on"))?;
+        on_host.map(HostMount::keep);
         let pid = process.pid;
         let warnings = self.plan.process.warnings;
         Ok(Started { pid, pidfd: process.release(), console, warnings })
@@ -158,6 +178,20 @@ impl Creation {
             waits_for_hooks: waits_for_hooks(hooks),
             state: self.state(0),
         })
+    }
+
+    /// Without a mount namespace of its own the container's mounts are the host's, as the specification wants it: all
+    /// below one mount at the root folder, so that taking that away takes all away.
+    fn mount_on_host(&self) -> Result<Option<HostMount>> {
+        if self.way() != Way::Chroot {
+            return Ok(None);
+        }
+        let place = &self.plan.root.path;
+        let tree = trees::root(self.options.rootfs.as_ref(), &self.plan.root)?;
+        path::open(place, OFlags::PATH | OFlags::DIRECTORY)
+            .and_then(|folder| mount::attach(tree.as_fd(), folder.as_fd()))
+            .map_err(Error::system("mount root file system"))?;
+        Ok(Some(HostMount(place.clone())))
     }
 
     fn way(&self) -> Way {
@@ -267,6 +301,7 @@ impl Creation {
             owner: rustix::process::geteuid().as_raw(),
             annotations: self.options.spec.annotations.clone(),
             namespaces: self.plan.namespaces.bits(),
+            mounted_on_host: self.way() == Way::Chroot,
             cgroup: self.cgroup.record().clone(),
             hooks: Hooks { poststart: hooks.poststart, poststop: hooks.poststop, ..Hooks::default() },
         })

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::message::{At, Channel, Done, Failure, Report, Reporter, Step};
 use crate::options::{ExecOptions, Started};
 use crate::plan::persona;
-use crate::process_plan::ProcessPlan;
+use crate::process_plan::{ProcessPlan, grantable};
 use crate::{seccomp, supervisor};
 
 /// What the new process works with.
@@ -31,6 +31,8 @@ struct Additional<'p> {
     plan: &'p ProcessPlan,
     init: OwnedFd,
     namespaces: u64,
+    /// Its root folder, if it has no mount namespace whose root that would be.
+    root: Option<OwnedFd>,
     entrances: Vec<OwnedFd>,
     streams: Streams,
     preserve_fds: u32,
@@ -50,7 +52,9 @@ impl Container {
         let init = init.ok_or(Error::Status { operation: "exec in", status: Status::Stopped })?;
         let linux = self.linux(&options)?;
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
-        let plan = ProcessPlan::new(&options.process, filter)?;
+        let namespaces = self.namespaces_to_join()?;
+        let grantable = grantable(namespaces & Kind::User.flag() != 0);
+        let plan = ProcessPlan::new(&options.process, filter, grantable)?;
         let (streams, console_socket) =
             outer::streams(options.stdio, plan.terminal.is_some(), options.preserve_fds)?;
         let cgroup = self.cgroup();
@@ -59,7 +63,8 @@ impl Container {
         let additional = Additional {
             plan: &plan,
             init,
-            namespaces: self.namespaces_to_join()?,
+            namespaces,
+            root: self.root_of_its_own(namespaces)?,
             entrances: if by_itself { cgroup.entrances()? } else { Vec::new() },
             streams,
             preserve_fds: options.preserve_fds,
@@ -112,6 +117,15 @@ impl Container {
         let (own, its) = (inode("self")?, inode(&self.record.pid.to_string())?);
         let same = (own.st_dev, own.st_ino) == (its.st_dev, its.st_ino);
         Ok(if same { bits & !Kind::User.flag() } else { bits })
+    }
+
+    fn root_of_its_own(&self, namespaces: u64) -> Result<Option<OwnedFd>> {
+        if namespaces & Kind::Mount.flag() != 0 {
+            return Ok(None);
+        }
+        let name = format!("/proc/{}/root", self.record.pid);
+        let root = path::open(Path::new(&name), OFlags::PATH | OFlags::DIRECTORY);
+        root.map(Some).map_err(Error::system("open the container's root"))
     }
 
     fn attend(&self, pid: i32, channel: &Channel, linux: &Linux) -> Result<Option<OwnedFd>> {
@@ -172,7 +186,13 @@ impl Additional<'_> {
         enter::seclude()?;
         set_affinity(self.plan.affinity.before.as_ref())?;
         enter::cgroups(&self.entrances)?;
-        namespace::join_process(self.init.as_fd(), self.namespaces).at(Step::Join)?;
+        if let Some(root) = &self.root {
+            rustix::process::fchdir(root).about(Step::Pivot, "chdir")?;
+            rustix::process::chroot(".").about(Step::Pivot, "chroot")?;
+        }
+        if self.namespaces != 0 {
+            namespace::join_process(self.init.as_fd(), self.namespaces).at(Step::Join)?;
+        }
         let made =
             Clone { sibling: true, ..Clone::default() }.spawn(|| self.run(reporter)).at(Step::Clone)?;
         reporter.spawned(made.pid)

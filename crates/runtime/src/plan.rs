@@ -11,7 +11,7 @@ use boxship_sys::namespace::{self, Kind};
 
 use crate::error::{Error, Result};
 use crate::mount_options::{Bind, Options, root_propagation};
-use crate::process_plan::ProcessPlan;
+use crate::process_plan::{ProcessPlan, grantable};
 use crate::{hooks, seccomp, sysctl};
 
 /// A container to be.
@@ -117,7 +117,7 @@ impl Plan {
         let program = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
         let namespaces = namespaces(linux)?;
         let plan = Self {
-            process: ProcessPlan::new(process, program)?,
+            process: ProcessPlan::new(process, program, grantable(namespaces.has(Kind::User)))?,
             root: Root {
                 path: bundle.join(&root.path),
                 readonly: root.readonly,
@@ -167,12 +167,8 @@ impl Plan {
         if self.domainname.is_some() {
             needs(Kind::Uts, "domainname")?;
         }
-        if !self.mounts.is_empty()
-            || !self.masked.is_empty()
-            || !self.readonly.is_empty()
-            || self.root.readonly
-        {
-            needs(Kind::Mount, "mounts, maskedPaths, readonlyPaths or a read-only root")?;
+        if !self.masked.is_empty() || !self.readonly.is_empty() || self.root.readonly {
+            needs(Kind::Mount, "maskedPaths, readonlyPaths or a read-only root")?;
         }
         if self.namespaces.is_new(Kind::User) && self.namespaces.maps.is_none() {
             return Err(Error::Invalid("a new user namespace needs uidMappings and gidMappings".to_owned()));

@@ -35,9 +35,9 @@ pub(crate) struct ProcessPlan {
     /// Rows and columns of the terminal, if there is to be one.
     pub terminal: Option<(u16, u16)>,
     pub seccomp: Option<seccomp::Program>,
-    /// What could not be honoured.
     /// For additional processes.
     pub affinity: Affinity,
+    /// What could not be honoured.
     pub warnings: Vec<String>,
 }
 
@@ -75,8 +75,8 @@ fn processors(list: &str) -> Result<CpuSet> {
 }
 
 impl ProcessPlan {
-    /// Checks a process of the specification.
-    pub(crate) fn new(process: &Process, seccomp: Option<seccomp::Program>) -> Result<Self> {
+    /// Checks a process of the specification; `grantable` are the capabilities its maker can give.
+    pub(crate) fn new(process: &Process, seccomp: Option<seccomp::Program>, grantable: u64) -> Result<Self> {
         let invalid = |text: &str| Error::Invalid(text.to_owned());
         if process.args.is_empty() {
             return Err(invalid("process args cannot be empty"));
@@ -88,12 +88,12 @@ impl ProcessPlan {
             return Err(invalid("an argument or environment variable contains a zero byte"));
         }
         let mut warnings = Vec::new();
-        let capabilities = process.capabilities.as_ref().map(|sets| masks(sets, &mut warnings));
+        let capabilities = process.capabilities.as_ref().map(|sets| masks(sets, grantable, &mut warnings));
         let size = process.console_size.unwrap_or_default();
         let short = |length: u32| u16::try_from(length).unwrap_or(u16::MAX);
         Ok(Self {
             args: process.args.clone(),
-            env: process.env.clone(),
+            env: last_of_each(&process.env),
             cwd: process.cwd.clone(),
             user: process.user.clone(),
             capabilities,
@@ -114,30 +114,38 @@ impl ProcessPlan {
     }
 }
 
-/// Names to masks. What this kernel does not know is left out and told.
 /// What of a process can't be honoured here, such as capabilities this kernel does not know: to be told before the
 /// process is made, since it may be why that fails.
 pub fn warnings(process: &Process) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(sets) = &process.capabilities {
-        masks(sets, &mut warnings);
+        masks(sets, u64::MAX, &mut warnings);
     }
     warnings
 }
 
-fn masks(sets: &Capabilities, warnings: &mut Vec<String>) -> Masks {
+/// The capabilities that this process can give to one in its own user namespace; one in another has them all there.
+pub(crate) fn grantable(other_user_namespace: bool) -> u64 {
+    if other_user_namespace {
+        return u64::MAX;
+    }
+    boxship_sys::process::capabilities().map_or(u64::MAX, |own| own.permitted)
+}
+
+/// Names to masks. What this kernel does not know or the maker cannot grant is left out and told, as the specification
+/// wants it.
+fn masks(sets: &Capabilities, grantable: u64, warnings: &mut Vec<String>) -> Masks {
     let last = last_capability();
+    let possible = |number: &u32| *number <= last && grantable >> number & 1 == 1;
     let mut unknown = Vec::new();
     let mut mask = |names: &[String]| {
-        names.iter().fold(0_u64, |bits, name| {
-            match names::capability(name).filter(|number| *number <= last) {
-                Some(number) => bits | 1 << number,
-                None => {
-                    if !unknown.contains(name) {
-                        unknown.push(name.clone());
-                    }
-                    bits
+        names.iter().fold(0_u64, |bits, name| match names::capability(name).filter(possible) {
+            Some(number) => bits | 1 << number,
+            None => {
+                if !unknown.contains(name) {
+                    unknown.push(name.clone());
                 }
+                bits
             }
         })
     };
@@ -152,6 +160,15 @@ fn masks(sets: &Capabilities, warnings: &mut Vec<String>) -> Masks {
         warnings.push(format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
     }
     masks
+}
+
+/// Of a variable given more than once the last one counts; C programs would take the first.
+fn last_of_each(env: &[String]) -> Vec<String> {
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let mut seen = std::collections::HashSet::new();
+    let mut kept: Vec<String> = env.iter().rev().filter(|entry| seen.insert(name(entry))).cloned().collect();
+    kept.reverse();
+    kept
 }
 
 fn limits(process: &Process) -> Result<Vec<Limit>> {
@@ -254,7 +271,7 @@ mod tests {
             ),
         ];
         for (process, part) in cases {
-            let text = ProcessPlan::new(&process, None).unwrap_err().to_string();
+            let text = ProcessPlan::new(&process, None, u64::MAX).unwrap_err().to_string();
             assert!(text.contains(part), "{text}");
         }
     }
@@ -262,12 +279,18 @@ mod tests {
     #[test]
     fn unknown_capabilities_are_told_once() {
         let sets = Capabilities {
-            bounding: vec!["CAP_CHOWN".into(), "CAP_FUTURE".into()],
+            bounding: vec!["CAP_CHOWN".into(), "CAP_FUTURE".into(), "CAP_KILL".into()],
             permitted: vec!["CAP_FUTURE".into()],
             ..Capabilities::default()
         };
-        let plan = ProcessPlan::new(&Process { capabilities: Some(sets), ..process() }, None).unwrap();
+        let plan = ProcessPlan::new(&Process { capabilities: Some(sets), ..process() }, None, 1).unwrap();
         assert_eq!(plan.capabilities.unwrap().bounding, 1);
-        assert_eq!(plan.warnings, ["ignoring unknown or unavailable capabilities: [CAP_FUTURE]"]);
+        assert_eq!(plan.warnings, ["ignoring unknown or unavailable capabilities: [CAP_FUTURE CAP_KILL]"]);
+    }
+
+    #[test]
+    fn the_last_variable_counts() {
+        let env = ["A=1", "B=2", "A=3", "C"].map(str::to_owned);
+        assert_eq!(last_of_each(&env), ["B=2", "A=3", "C"]);
     }
 }

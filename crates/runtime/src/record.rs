@@ -44,6 +44,9 @@ pub struct Record {
     pub annotations: IndexMap<String, String>,
     /// `CLONE_NEW*` bits of the namespaces that are not the host's.
     pub namespaces: u64,
+    /// Its mounts are in the host's tree, below the root folder.
+    #[serde(default)]
+    pub mounted_on_host: bool,
     /// Its control groups.
     pub cgroup: cgroup::Record,
     /// Hooks still to be run by whoever starts or deletes it.

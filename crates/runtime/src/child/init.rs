@@ -107,8 +107,10 @@ impl Init<'_> {
     /// Mounts, devices, hooks, terminal, change of root. Answers the new root.
     fn build_root(&self, reporter: &Reporter<'_>) -> Done<OwnedFd> {
         let plan = self.plan;
-        if self.way != Way::Chroot {
+        if plan.namespaces.is_new(Kind::Mount) {
             pivot::leave_propagation()?;
+        }
+        if self.way != Way::Chroot {
             pivot::attach(self.root.as_fd(), self.root_place.as_deref())?;
         }
         let mut mounting = Mounting {
@@ -119,7 +121,7 @@ impl Init<'_> {
             read_only_later: Vec::new(),
         };
         mounting.all(&plan.mounts)?;
-        if plan.fills_dev() && self.way != Way::Chroot {
+        if plan.fills_dev() {
             devices::make(self.root.as_fd(), &plan.devices, plan.namespaces.has(Kind::User))?;
         }
         reporter.mounted()?;

@@ -39,6 +39,15 @@ pub struct Bundle {
     pub id: String,
 }
 
+/// A test that failed half way leaves nothing either; above all no mount below a folder that is about to be removed.
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        if let Ok(container) = Container::load(&self.state_root(), &self.id) {
+            let _ = container.delete(true);
+        }
+    }
+}
+
 /// What came of a container.
 #[derive(Debug)]
 pub struct Outcome {

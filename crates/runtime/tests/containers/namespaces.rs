@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     ("namespaces::user_joined", user_joined),
     ("namespaces::time", time),
     ("namespaces::of_the_host", of_the_host),
+    ("namespaces::none_at_all", none_at_all),
 ];
 
 const ALL: &str = "for kind in pid net ipc uts mnt cgroup user; do readlink /proc/self/ns/$kind; done";
@@ -122,4 +123,25 @@ fn of_the_host() {
             std::fs::read_link(format!("/proc/self/ns/{file}")).unwrap().to_str().unwrap()
         );
     }
+}
+
+/// Without a mount namespace the mounts are the host's; with the container they go.
+fn none_at_all() {
+    let mut bundle = Bundle::new("sleep 100");
+    bundle.linux().namespaces.clear();
+    bundle.linux().masked_paths.clear();
+    bundle.linux().readonly_paths.clear();
+    bundle.spec.hostname = None;
+    let (started, ..) = bundle.start();
+    for kind in ["pid", "net", "ipc", "uts", "mnt", "cgroup", "user"] {
+        let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
+        assert_eq!(link(&started.pid.to_string()), link("self"));
+    }
+    assert_eq!(
+        bundle.exec("ls /proc/1 > /dev/null && cat /proc/sys/kernel/ostype; ls /home").out,
+        "Linux\nann\n"
+    );
+    bundle.stop(&started);
+    bundle.process().args = vec!["nothing-such".to_owned()];
+    bundle.refusal();
 }
