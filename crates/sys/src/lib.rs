@@ -19,6 +19,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod signal_wait;
 pub mod signalfd;
+pub mod socket;
 pub mod xattr;
 
 pub use error::{Errno, Error, Named, Result};

@@ -1,0 +1,34 @@
+//! What the kernel knows of a connected socket.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::error::{Error, Result, last_errno};
+
+/// How much of what was sent the far side has not taken yet (SIOCOUTQ): of a unix socket what it has not read, of a
+/// TCP socket what it has not acknowledged. Nothing but zero tells an exact number of bytes.
+pub fn unread(socket: BorrowedFd<'_>) -> Result<usize> {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int to the address given.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut waiting) };
+    if done < 0 {
+        return Err(Error::new("ioctl", "SIOCOUTQ", last_errno()));
+    }
+    Ok(usize::try_from(waiting).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_was_read_is_not_waiting() {
+        let (mut near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(unread(near.as_fd()).unwrap(), 0);
+        near.write_all(b"head").unwrap();
+        assert_ne!(unread(near.as_fd()).unwrap(), 0);
+        far.read_exact(&mut [0; 4]).unwrap();
+        assert_eq!(unread(near.as_fd()).unwrap(), 0);
+    }
+}
