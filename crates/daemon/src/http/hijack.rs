@@ -4,7 +4,7 @@
 //! However it ends, nothing stays behind: the joined task ends with the client, with the container or with
 //! the daemon.
 
-use std::io;
+use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,11 +16,14 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderValue, Request, StatusCode, Version as HttpVersion, header};
 use hyper::ext::ReasonPhrase;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::after_head::AfterHead;
 use super::call::stopped;
 use super::{Call, Reply, body, reply};
 
@@ -47,9 +50,8 @@ fn upgraded(call: Call, attachment: Attachment) -> Reply {
     tokio::spawn(async move {
         match upgrade.await {
             Ok(connection) => {
-                let (input, output) = tokio::io::split(TokioIo::new(connection));
                 tokio::select! {
-                    () = run(attachment, input, output) => {}
+                    () = take_over(attachment, connection) => {}
                     () = stopped(stopping) => {}
                 }
             }
@@ -65,6 +67,20 @@ fn upgraded(call: Call, attachment: Attachment) -> Reply {
     answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("tcp"));
     answer.extensions_mut().insert(ReasonPhrase::from_static(b"UPGRADED"));
     answer
+}
+
+/// A unix socket is used as it is; what is wrapped (TLS) stays wrapped.
+async fn take_over(attachment: Attachment, connection: Upgraded) {
+    match connection.downcast::<TokioIo<UnixStream>>() {
+        Ok(parts) => {
+            let (input, output) = parts.io.into_inner().into_split();
+            run(attachment, Cursor::new(parts.read_buf).chain(input), AfterHead::new(output)).await;
+        }
+        Err(connection) => {
+            let (input, output) = tokio::io::split(TokioIo::new(connection));
+            run(attachment, input, output).await;
+        }
+    }
 }
 
 /// Run until the container or the client ends, then let the client take what was sent: closing a socket

@@ -1,6 +1,7 @@
 //! HTTP between sockets and routes: versions, bodies, answers, errors, and connections that stop being
 //! HTTP. It knows nothing of containers; `routes` never builds a header by hand.
 
+pub(crate) mod after_head;
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod failure;
