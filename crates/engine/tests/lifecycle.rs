@@ -461,7 +461,8 @@ async fn top_stats_changes(bench: Bench) -> Bench {
     let sample = stats.next().await.expect("one").expect("good");
     assert!(sample.cpu_stats.system_cpu_usage > 0 && sample.pids_stats.current >= 1, "{sample:?}");
     let changes = bench.engine.container_changes(&id).await.expect("changes").expect("some");
-    assert!(changes.iter().any(|change| change.path == "/new"), "{changes:?}");
+    let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, ["/new"], "nothing but what it did");
     let listed =
         bench.engine.container_list(ListOptions { size: true, ..Default::default() }).await.expect("list");
     assert!(listed[0].size_rw >= 2 && listed[0].status.starts_with("Up "), "{listed:?}");

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxship_api::framing;
 use boxship_shim::log::ReadOptions;
 use boxship_shim::protocol::Streams;
 use futures_util::StreamExt;
@@ -57,6 +58,8 @@ pub enum AttachEnd {
 pub(super) enum Source {
     /// Nothing is streamed.
     None,
+    /// There is only this to tell.
+    Message(String),
     /// Joined already.
     Ready(Joined),
     /// Joined at the next start.
@@ -76,6 +79,50 @@ pub struct Attachment {
     pub(super) stdin: bool,
     /// Looked for when there is a terminal.
     pub(super) keys: Option<DetachKeys>,
+    /// How the shim's bytes become the client's.
+    pub(super) shape: Shape,
+}
+
+/// An exec's start may say other than its create whether there is a terminal; the client gets what its start said.
+#[derive(Default)]
+pub(super) enum Shape {
+    /// As the shim sends them.
+    #[default]
+    Same,
+    /// Raw bytes of a terminal, framed as standard output.
+    Framed,
+    /// Frames taken apart: both streams, one after the other as they come.
+    Raw(framing::Decoder),
+}
+
+impl Shape {
+    /// From what the process has to what the client wants.
+    pub(super) fn new(has_terminal: bool, wants_raw: bool) -> Self {
+        match (has_terminal, wants_raw) {
+            (true, false) => Self::Framed,
+            (false, true) => Self::Raw(framing::Decoder::default()),
+            _ => Self::Same,
+        }
+    }
+
+    /// Passes a piece on. `false` when the client is gone.
+    async fn write<W: AsyncWrite + Unpin + Send>(&mut self, output: &mut W, bytes: &[u8]) -> bool {
+        match self {
+            Self::Same => write(output, bytes).await.is_ok(),
+            Self::Framed => {
+                let mut framed = Vec::with_capacity(bytes.len() + framing::HEADER_LEN);
+                framing::encode(framing::Stream::Stdout, bytes, &mut framed);
+                write(output, &framed).await.is_ok()
+            }
+            Self::Raw(decoder) => {
+                let (mut rest, mut raw) = (bytes, Vec::with_capacity(bytes.len()));
+                while let Ok(Some((_, payload))) = decoder.next(&mut rest) {
+                    raw.extend_from_slice(payload);
+                }
+                write(output, &raw).await.is_ok()
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -130,6 +177,7 @@ impl Engine {
             replay,
             stdin: streams.stdin,
             keys: tty.then_some(keys),
+            shape: Shape::Same,
         })
     }
 }
@@ -180,6 +228,15 @@ impl Attachment {
         }
         let joined = match std::mem::replace(&mut self.source, Source::None) {
             Source::None => return AttachEnd::Closed,
+            Source::Message(text) => {
+                let mut bytes = Vec::new();
+                match self.tty {
+                    true => bytes.extend_from_slice(text.as_bytes()),
+                    false => framing::encode(framing::Stream::Stdout, text.as_bytes(), &mut bytes),
+                }
+                let told = write(output, &bytes).await;
+                return if told.is_ok() { AttachEnd::Closed } else { AttachEnd::Gone };
+            }
             Source::Ready(joined) => joined,
             Source::Later(joined) => match joined.await {
                 Ok(joined) => joined,
@@ -188,19 +245,25 @@ impl Attachment {
         };
         let (from_shim, to_shim) = joined.socket.into_split();
         let keys = self.keys.take();
+        let mut shape = std::mem::take(&mut self.shape);
         tokio::select! {
-            end = send_output(joined.early, from_shim, output) => end,
+            end = send_output(joined.early, from_shim, &mut shape, output) => end,
             end = take_input(input, to_shim, self.stdin, keys) => end,
         }
     }
 }
 
 /// From the shim to the client, until either ends.
-async fn send_output<W>(early: Vec<u8>, mut from_shim: OwnedReadHalf, output: &mut W) -> AttachEnd
+async fn send_output<W>(
+    early: Vec<u8>,
+    mut from_shim: OwnedReadHalf,
+    shape: &mut Shape,
+    output: &mut W,
+) -> AttachEnd
 where
     W: AsyncWrite + Unpin + Send,
 {
-    if !early.is_empty() && write(output, &early).await.is_err() {
+    if !early.is_empty() && !shape.write(output, &early).await {
         return AttachEnd::Gone;
     }
     let mut buffer = vec![0; BUFFER];
@@ -208,7 +271,7 @@ where
         match from_shim.read(&mut buffer).await {
             Ok(0) | Err(_) => return AttachEnd::Closed,
             Ok(length) => {
-                if write(output, &buffer[..length]).await.is_err() {
+                if !shape.write(output, &buffer[..length]).await {
                     return AttachEnd::Gone;
                 }
             }
@@ -309,8 +372,23 @@ mod tests {
         container.write_all(b" world").await.unwrap();
         drop(container);
         let mut output = Vec::new();
-        assert_eq!(send_output(b"hello".to_vec(), from, &mut output).await, AttachEnd::Closed);
+        assert_eq!(
+            send_output(b"hello".to_vec(), from, &mut Shape::Same, &mut output).await,
+            AttachEnd::Closed
+        );
         assert_eq!(output, b"hello world");
+    }
+
+    #[tokio::test]
+    async fn streams_change_their_shape() {
+        let mut framed = Vec::new();
+        framing::encode(framing::Stream::Stderr, b"hi", &mut framed);
+        let mut output = Vec::new();
+        assert!(Shape::new(false, true).write(&mut output, &framed).await);
+        assert_eq!(output, b"hi");
+        output.clear();
+        assert!(Shape::new(true, false).write(&mut output, b"hi").await);
+        assert_eq!(output, b"\x01\0\0\0\0\0\0\x02hi");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use boxship_shim::protocol::{self, FailureKind, Request as Ask, Streams};
 use tokio::sync::watch;
 
 use super::Attachment;
-use super::attach::Source;
+use super::attach::{Shape, Source};
 use super::detach_keys::DetachKeys;
 use super::handle::{Container, Snapshot};
 use super::names;
@@ -193,6 +193,7 @@ impl Engine {
         config: api::exec::ExecStartRequest,
     ) -> Result<()> {
         let (exec, container) = self.find_exec(exec_id)?;
+        exec.claim()?;
         self.run_exec(&exec, &container, &config, Streams::default()).await.map(drop)
     }
 
@@ -201,11 +202,16 @@ impl Engine {
         let (exec, container) = self.find_exec(exec_id)?;
         let keys = DetachKeys::parse(&exec.config.detach_keys, "escape")?;
         let streams = exec.streams();
-        let joined = self.run_exec(&exec, &container, &config, streams).await?;
+        exec.claim()?;
         let tty = exec.config.tty;
-        let source = if streams.any() { Source::Ready(joined) } else { Source::None };
+        // The connection is a stream by now, as Docker sees it: a failure is told in it, the code by inspect.
+        let source = match self.run_exec(&exec, &container, &config, streams).await {
+            Ok(joined) if streams.any() => Source::Ready(joined),
+            Ok(_) => Source::None,
+            Err(error) => Source::Message(format!("{error}\r\n")),
+        };
         Ok(Attachment {
-            tty,
+            tty: config.tty,
             engine: self.clone(),
             container,
             exec: Some(exec),
@@ -213,6 +219,7 @@ impl Engine {
             replay: None,
             stdin: streams.stdin,
             keys: tty.then_some(keys),
+            shape: Shape::new(tty, config.tty),
         })
     }
 
@@ -224,7 +231,7 @@ impl Engine {
         Ok((exec, container))
     }
 
-    /// Starts the process; a failure is its end, with the code a shell would give.
+    /// Starts the claimed process; a failure is its end, with the code a shell would give.
     async fn run_exec(
         &self,
         exec: &Arc<Exec>,
@@ -232,7 +239,6 @@ impl Engine {
         config: &api::exec::ExecStartRequest,
         attach: Streams,
     ) -> Result<Joined> {
-        exec.claim()?;
         let configuration = container.configuration();
         let action = format!("exec_start: {}", exec.words());
         self.tell_container(&configuration, &action, &[("execID", exec.id.clone())]);

@@ -80,7 +80,7 @@ impl Engine {
 
     /// Where the layers are, in the words of Docker's overlay2.
     fn graph_driver(&self, id: &str) -> api::container::DriverData {
-        let mount = self.store().snapshots().mount(id).ok();
+        let mount = self.root_of(id).ok();
         let data = mount.map(|mount| {
             let lower: Vec<_> = mount.lower.iter().map(|path| path.display().to_string()).collect();
             let merged = mount.upper.with_file_name("merged");

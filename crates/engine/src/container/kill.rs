@@ -41,7 +41,7 @@ impl Engine {
         let exits = container.state().exits;
         let signal = Signal::KILL.number();
         container.ask(|reply| Request::Signal { signal, reply }).await?;
-        let dies = wait_until(container, |state| state.exits > exits || state.removed);
+        let dies = wait_until(container, |state| state.exits > exits || !state.is_running());
         match tokio::time::timeout(DIES, dies).await {
             Ok(_) => Ok(()),
             Err(_) => {

@@ -32,6 +32,7 @@ pub(crate) mod driver;
 pub(crate) mod exec;
 pub(crate) mod handle;
 mod human;
+pub(crate) mod init_layer;
 mod inspect;
 mod kill;
 mod list;

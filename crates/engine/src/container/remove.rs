@@ -108,7 +108,11 @@ impl Driver {
         inner.execs.forget_container(&self.container.id);
         drop(self.container.take_waiting());
         self.tell("destroy", &[]);
-        self.show(|state| state.removed = true);
+        self.show(|state| {
+            state.removed = true;
+            // What failed before is no failure of the removal.
+            state.error.clear();
+        });
         self.engine.sweep();
     }
 }

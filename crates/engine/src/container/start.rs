@@ -171,7 +171,7 @@ impl Driver {
             Ok(LaunchRequest {
                 id: parse_id(&configuration)?,
                 bundle: directory.clone(),
-                rootfs: Some(engine.store().snapshots().mount(&configuration.id)?),
+                rootfs: Some(engine.root_of(&configuration.id)?),
                 runtime_root: paths.exec_root().join("runtime"),
                 open_stdin: configuration.config.open_stdin,
                 stdin_once: configuration.config.stdin_once,

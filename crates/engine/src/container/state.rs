@@ -114,12 +114,13 @@ impl State {
 
     /// Its start failed with a code and a reason.
     pub(crate) fn start_failed(&mut self, code: i32, error: &str) {
+        // Who waits for its end learns that there will be none.
+        self.exits += u64::from(self.status == Status::Restarting);
         // A container that never ran stays created, one that ran before stays exited.
         self.status = if self.started_at == 0 { Status::Created } else { Status::Exited };
         self.pid = 0;
         self.exit_code = code;
         self.last_exit = code;
-        self.exits += 1;
         self.error = error.to_owned();
     }
 
@@ -197,7 +198,7 @@ mod tests {
         state.ended(137, 10_000_000_000, false);
         assert_eq!(state.sentence(70_000_000_000), "Exited (137) About a minute ago");
         state.start_failed(127, "no such file");
-        assert_eq!((state.status, state.exits), (Status::Exited, 3));
+        assert_eq!((state.status, state.exits), (Status::Exited, 2), "no run, no exit");
     }
 
     #[test]

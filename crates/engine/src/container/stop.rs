@@ -49,7 +49,7 @@ impl Engine {
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => return Ok(()),
             Err(error) => return Err(error),
         }
-        let ends = wait_until(container, |state| state.exits > exits || state.removed);
+        let ends = wait_until(container, |state| state.exits > exits || !state.is_running());
         let ended = match u64::try_from(timeout) {
             Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), ends).await.is_ok(),
             Err(_) => {
