@@ -83,7 +83,7 @@ impl Engine {
             labels: config.labels.clone(),
             server_version: config.version.clone(),
             runtimes: self.runtimes(),
-            default_runtime: "boxship".into(),
+            default_runtime: crate::spec::DEFAULT_RUNTIME.into(),
             swarm: api::swarm::Info { local_node_state: "inactive".into(), ..Default::default() },
             live_restore_enabled: config.live_restore,
             init_binary: "docker-init".into(),

@@ -7,10 +7,10 @@ use boxship_api::network::{EndpointSettings, NetworkingConfig};
 use crate::spec::bind;
 use crate::{EngineConfig, Error, Kind, Result};
 
-/// The name under which `inspect` and `info` show the built-in runtime.
-pub const DEFAULT_RUNTIME: &str = "boxship";
+/// The name under which `inspect` shows the built-in runtime: clients (docker-py among them) look for it.
+pub const DEFAULT_RUNTIME: &str = "runc";
 /// Names that all mean the built-in runtime.
-const RUNTIMES: [&str; 4] = [DEFAULT_RUNTIME, "boxship-runtime", "runc", "io.containerd.runc.v2"];
+const RUNTIMES: [&str; 4] = [DEFAULT_RUNTIME, "boxship", "boxship-runtime", "io.containerd.runc.v2"];
 
 pub fn networking(
     config: &Config,
