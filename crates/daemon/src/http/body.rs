@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, names};
 
 /// The longest JSON body: far beyond any sane request, far below what hurts.
 const LONGEST: usize = 8 << 20;
@@ -51,7 +51,7 @@ async fn read(body: Body) -> Result<Value, Failure> {
         Some(value) => value.map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))?,
     };
     match bytes[values.byte_offset()..].iter().all(u8::is_ascii_whitespace) {
-        true => Ok(value),
+        true => Ok(names::spell(value)),
         false => Err(Failure::invalid("unexpected content after JSON")),
     }
 }

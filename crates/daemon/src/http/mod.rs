@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod failure;
 pub(crate) mod hijack;
+pub(crate) mod names;
 pub(crate) mod origin;
 pub(crate) mod query;
 pub(crate) mod reply;
