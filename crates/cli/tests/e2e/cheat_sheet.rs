@@ -58,8 +58,8 @@ fn mask(word: &str) -> String {
     out
 }
 
-const NAMED: &str = "create --name x busybox sleep 1000";
-const RUNNING: &str = "run -d --name x busybox sh -c sleep\u{a0}1000";
+const NAMED: &str = "create --name box busybox sleep 1000";
+const RUNNING: &str = "run -d --name box busybox sh -c sleep\u{a0}1000";
 
 #[test]
 fn running_and_exit_codes() {
@@ -68,7 +68,7 @@ fn running_and_exit_codes() {
         "run --rm busybox echo hello",
         "run --rm busybox true",
         "run --rm busybox false",
-        "run --rm --name x busybox sh -c :",
+        "run --rm --name x busybox true",
         "run --rm busybox nosuchprogram",
         "run --rm busybox /etc/passwd",
         "run --rm busybox /etc",
@@ -87,7 +87,7 @@ fn running_and_exit_codes() {
         "run --rm --ulimit nofile=100:200 busybox sh -c ulimit\u{a0}-n",
         "run --rm --sysctl kernel.msgmax=9000 busybox cat /proc/sys/kernel/msgmax",
         "run --rm --shm-size 1m busybox df /dev/shm",
-        "run -d --name x busybox true",
+        "run -d --name box busybox true",
         "run --rm --network host busybox true",
         "run --rm --pid host busybox true",
         "run --rm -v /etc/hostname:/x:ro busybox touch /x",
@@ -111,27 +111,27 @@ fn commands_on_a_container_that_exists() {
     for line in [
         "ps -a --format {{.Names}}\u{a0}{{.Image}}\u{a0}{{.Status}}\u{a0}{{.Command}}",
         "ps -aq",
-        "ps -a --filter name=x --filter status=created -q",
-        "inspect --format {{.Name}}{{.State.Status}}{{.Config.Image}}{{json\u{a0}.Config.Cmd}} x",
-        "start x",
+        "ps -a --filter name=box --filter status=created -q",
+        "inspect --format {{.Name}}{{.State.Status}}{{.Config.Image}}{{json\u{a0}.Config.Cmd}} box",
+        "start box",
         "start -a nosuch",
-        "rm x",
+        "rm box",
         "rm nosuch",
-        "rm x nosuch",
-        "rename x y",
-        "kill x",
-        "stop x",
-        "pause x",
-        "exec x true",
-        "logs x",
-        "top x",
+        "rm box nosuch",
+        "rename box y",
+        "kill box",
+        "stop box",
+        "pause box",
+        "exec box true",
+        "logs box",
+        "top box",
         "wait nosuch",
-        "port x",
+        "port box",
         "container ls -a --format {{.Names}}",
         "container prune -f",
-        "create --name x busybox",
+        "create --name box busybox",
         "create --name -x busybox",
-        "diff x",
+        "diff box",
     ] {
         same(&host, &[NAMED], line);
     }
@@ -142,26 +142,26 @@ fn commands_on_a_container_that_runs() {
     let host = host();
     for line in [
         "ps --format {{.Names}}\u{a0}{{.Image}}\u{a0}{{.State}}",
-        "exec x echo hello",
-        "exec x false",
-        "exec x nosuchprogram",
-        "exec -u nosuch x true",
-        "exec -w /tmp x pwd",
-        "exec -e A=1 x env",
-        "kill x",
-        "kill -s NOSUCH x",
-        "stop -t 0 x",
-        "restart -t 0 x",
-        "pause x",
-        "unpause x",
-        "rm x",
-        "rm -f x",
-        "top x -o pid,args",
-        "inspect --format {{.State.Running}}{{.State.ExitCode}} x",
-        "logs x",
-        "rename x x",
-        "update --memory 64m x",
-        "container inspect --format {{.HostConfig.NetworkMode}} x",
+        "exec box echo hello",
+        "exec box false",
+        "exec box nosuchprogram",
+        "exec -u nosuch box true",
+        "exec -w /tmp box pwd",
+        "exec -e A=1 box env",
+        "kill box",
+        "kill -s NOSUCH box",
+        "stop -t 0 box",
+        "restart -t 0 box",
+        "pause box",
+        "unpause box",
+        "rm box",
+        "rm -f box",
+        "top box -o pid,args",
+        "inspect --format {{.State.Running}}{{.State.ExitCode}} box",
+        "logs box",
+        "rename box box",
+        "update --memory 64m box",
+        "container inspect --format {{.HostConfig.NetworkMode}} box",
     ] {
         same(&host, &[RUNNING], line);
     }
@@ -172,12 +172,12 @@ fn stop_asks_and_kill_does_not() {
     let host = host();
     let script = "trap 'echo asked; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
     for (command, code, log) in [("stop", "7", "ready\nasked"), ("kill", "137", "ready")] {
-        host.boxship(["run", "-d", "--name", "x", "busybox", "sh", "-c", script]).ok();
-        eventually("the script is ready", || host.boxship(["logs", "x"]).stdout.contains("ready"));
+        host.boxship(["run", "-d", "--name", "box", "busybox", "sh", "-c", script]).ok();
+        eventually("the script is ready", || host.boxship(["logs", "box"]).stdout.contains("ready"));
         let ids = host.boxship(["ps", "-q"]).ok().to_string();
         host.boxship([command, &ids]).ok();
-        assert_eq!(host.boxship(["wait", "x"]).ok(), code);
-        assert_eq!(host.boxship(["logs", "x"]).ok(), log);
+        assert_eq!(host.boxship(["wait", "box"]).ok(), code);
+        assert_eq!(host.boxship(["logs", "box"]).ok(), log);
         let all = host.boxship(["ps", "-aq"]).ok().to_string();
         host.boxship(["rm", &all]).ok();
         assert_eq!(host.boxship(["ps", "-aq"]).ok(), "");

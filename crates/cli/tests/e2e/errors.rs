@@ -58,9 +58,9 @@ fn what_cannot_be_run() {
 #[test]
 fn a_name_in_use_is_a_conflict() {
     let host = host();
-    host.boxship(["create", "--name", "x", "busybox"]).ok();
-    refused(&host, &["create", "--name", "x", "busybox"], 1, "The container name \"/x\" is already in use");
-    refused(&host, &["run", "--name", "x", "busybox"], 125, "You have to remove (or rename) that container");
+    host.boxship(["create", "--name", "box", "busybox"]).ok();
+    refused(&host, &["create", "--name", "box", "busybox"], 1, "The container name \"/x\" is already in use");
+    refused(&host, &["run", "--name", "box", "busybox"], 125, "You have to remove (or rename) that container");
     assert_eq!(host.boxship(["ps", "-aq"]).ok().lines().count(), 1);
     refused(&host, &["rmi", "busybox"], 1, "conflict");
 }
@@ -68,9 +68,9 @@ fn a_name_in_use_is_a_conflict() {
 #[test]
 fn a_start_that_fails_leaves_the_container_and_tells_why() {
     let host = host();
-    host.boxship(["create", "--name", "x", "busybox", "nosuch"]).ok();
-    refused(&host, &["start", "x"], 1, "executable file not found");
-    assert_eq!(crate::format(&host, "x", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
+    host.boxship(["create", "--name", "box", "busybox", "nosuch"]).ok();
+    refused(&host, &["start", "box"], 1, "executable file not found");
+    assert_eq!(crate::format(&host, "box", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn listing_looks_as_with_docker() {
         "history busybox",
         "history --no-trunc -q busybox",
         "rmi nosuch",
-        "tag nosuch x",
+        "tag nosuch box",
         "tag busybox BAD",
         "image inspect nosuch",
     ] {

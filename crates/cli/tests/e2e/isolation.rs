@@ -21,7 +21,7 @@ fn a_container_has_its_own_view() {
 fn what_the_default_profile_forbids() {
     let host = host();
     for script in [
-        "mount -t tmpfs x /mnt || mount -t tmpfs x /tmp",
+        "mount -t tmpfs box /mnt || mount -t tmpfs box /tmp",
         "echo 1 > /proc/sys/kernel/panic",
         "echo b > /proc/sysrq-trigger",
         "cat /proc/kcore | head -c 1 | grep -q .",
@@ -59,7 +59,7 @@ fn the_executable_cannot_be_overwritten_from_inside() {
     let host = host();
     let exe = env!("CARGO_BIN_EXE_boxship");
     let before = std::fs::metadata(exe).unwrap();
-    let script = "exec 3</proc/self/exe; (sleep 0.1; echo x > /proc/1/exe) 2>&1; echo x > /proc/self/fd/3";
+    let script = "exec 3</proc/self/exe; (sleep 0.1; echo box > /proc/1/exe) 2>&1; echo box > /proc/self/fd/3";
     host.boxship(["run", "--rm", "busybox", "sh", "-c", script]);
     host.boxship(["run", "--rm", "busybox", "/proc/self/exe", "--version"]);
     let after = std::fs::metadata(exe).unwrap();
@@ -80,18 +80,18 @@ fn host_files_are_reached_only_by_what_was_asked() {
     assert_ne!(host.boxship(["run", "--rm", "-v", &bind, "busybox", "touch", "/bound/x"]).code, 0);
     let mount = format!("type=bind,source={source},target=/bound");
     host.boxship(["run", "--rm", "--mount", &mount, "busybox", "touch", "/bound/x"]).ok();
-    assert!(host.dir().join("x").exists());
+    assert!(host.dir().join("box").exists());
 }
 
 #[test]
 fn namespaces_can_be_shared() {
     let host = host();
-    host.boxship(["run", "-d", "--name", "x", "--ipc", "shareable", "busybox", "sleep", "1000"]).ok();
+    host.boxship(["run", "-d", "--name", "box", "--ipc", "shareable", "busybox", "sleep", "1000"]).ok();
     for space in ["net", "pid", "ipc"] {
         let flag = if space == "net" { "--network".to_string() } else { format!("--{space}") };
         let link = format!("/proc/self/ns/{space}");
-        let theirs = host.boxship(["exec", "x", "readlink", &link]).ok().to_string();
-        let ours = host.boxship(["run", "--rm", &flag, "container:x", "busybox", "readlink", &link]);
+        let theirs = host.boxship(["exec", "box", "readlink", &link]).ok().to_string();
+        let ours = host.boxship(["run", "--rm", &flag, "container:box", "busybox", "readlink", &link]);
         assert_eq!(ours.ok(), theirs, "{space}");
     }
 }

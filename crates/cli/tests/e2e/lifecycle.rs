@@ -5,14 +5,14 @@ use crate::{eventually, format, host};
 #[test]
 fn create_start_stop_start_remove() {
     let host = host();
-    let id = host.boxship(["create", "--name", "x", "busybox", "sleep", "1000"]).ok().to_string();
+    let id = host.boxship(["create", "--name", "box", "busybox", "sleep", "1000"]).ok().to_string();
     assert_eq!(id.len(), 64);
-    assert_eq!(format(&host, "x", "{{.State.Status}}"), "created");
+    assert_eq!(format(&host, "box", "{{.State.Status}}"), "created");
     for _ in 0..2 {
-        assert_eq!(host.boxship(["start", "x"]).ok(), "x");
-        assert_eq!(format(&host, "x", "{{.State.Status}}"), "running");
-        assert_eq!(host.boxship(["stop", "-t", "0", "x"]).ok(), "x");
-        assert_eq!(format(&host, "x", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+        assert_eq!(host.boxship(["start", "box"]).ok(), "box");
+        assert_eq!(format(&host, "box", "{{.State.Status}}"), "running");
+        assert_eq!(host.boxship(["stop", "-t", "0", "box"]).ok(), "box");
+        assert_eq!(format(&host, "box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
     }
     assert_eq!(host.boxship(["rm", &id[..12]]).ok(), &id[..12]);
 }
@@ -20,43 +20,43 @@ fn create_start_stop_start_remove() {
 #[test]
 fn the_writable_layer_stays_over_a_restart() {
     let host = host();
-    host.boxship(["run", "--name", "x", "busybox", "sh", "-c", "echo a >> /file; cat /file"]).ok();
-    assert_eq!(host.boxship(["start", "-a", "x"]).ok(), "a\na");
-    assert_eq!(host.boxship(["diff", "x"]).ok(), "A /file");
+    host.boxship(["run", "--name", "box", "busybox", "sh", "-c", "echo a >> /file; cat /file"]).ok();
+    assert_eq!(host.boxship(["start", "-a", "box"]).ok(), "a\na");
+    assert_eq!(host.boxship(["diff", "box"]).ok(), "A /file");
 }
 
 #[test]
 fn restart_policy_on_failure_counts() {
     let host = host();
-    host.boxship(["run", "-d", "--name", "x", "--restart", "on-failure:2", "busybox", "false"]).ok();
+    host.boxship(["run", "-d", "--name", "box", "--restart", "on-failure:2", "busybox", "false"]).ok();
     eventually("the restarts are used up", || {
-        format(&host, "x", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}") == "2 exited 1"
+        format(&host, "box", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}") == "2 exited 1"
     });
 }
 
 #[test]
 fn pause_freezes_and_unpause_thaws() {
     let host = host();
-    host.boxship(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).ok();
-    host.boxship(["pause", "x"]).ok();
-    assert_eq!(format(&host, "x", "{{.State.Status}} {{.State.Paused}}"), "paused true");
-    let ran = host.boxship(["exec", "x", "true"]);
+    host.boxship(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    host.boxship(["pause", "box"]).ok();
+    assert_eq!(format(&host, "box", "{{.State.Status}} {{.State.Paused}}"), "paused true");
+    let ran = host.boxship(["exec", "box", "true"]);
     assert_ne!(ran.code, 0);
     assert!(ran.stderr.contains("is paused, unpause the container before exec"), "{}", ran.stderr);
-    host.boxship(["unpause", "x"]).ok();
-    host.boxship(["exec", "x", "true"]).ok();
-    host.boxship(["pause", "x"]).ok();
-    host.boxship(["rm", "-f", "x"]).ok();
+    host.boxship(["unpause", "box"]).ok();
+    host.boxship(["exec", "box", "true"]).ok();
+    host.boxship(["pause", "box"]).ok();
+    host.boxship(["rm", "-f", "box"]).ok();
 }
 
 #[test]
 fn rm_removes_itself_and_wait_tells_the_code() {
     let host = host();
-    let ran = host.boxship(["run", "--rm", "--name", "x", "busybox", "sh", "-c", "exit 9"]);
+    let ran = host.boxship(["run", "--rm", "--name", "box", "busybox", "sh", "-c", "exit 9"]);
     assert_eq!(ran.code, 9);
     eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
-    host.boxship(["run", "-d", "--rm", "--name", "x", "busybox", "sleep", "1000"]).ok();
-    host.boxship(["kill", "x"]).ok();
+    host.boxship(["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    host.boxship(["kill", "box"]).ok();
     eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
 }
 
@@ -78,7 +78,7 @@ fn standard_input_reaches_the_container() {
 #[test]
 fn events_tell_a_life() {
     let host = host();
-    host.boxship(["run", "--rm", "--name", "x", "busybox", "true"]).ok();
+    host.boxship(["run", "--rm", "--name", "box", "busybox", "true"]).ok();
     eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
     let line =
         ["events", "--since", "1h", "--until", "0s", "--filter", "type=container", "--format", "{{.Action}}"];

@@ -11,23 +11,23 @@ fn logs_select_and_split_streams() {
     host.boxship([
         "run",
         "--name",
-        "x",
+        "box",
         "busybox",
         "sh",
         "-c",
         "for i in 1 2 3; do echo o$i; echo e$i >&2; done",
     ]);
     for words in [
-        vec!["logs", "x"],
-        vec!["logs", "--tail", "2", "x"],
-        vec!["logs", "-n", "0", "x"],
-        vec!["logs", "--since", "1h", "x"],
+        vec!["logs", "box"],
+        vec!["logs", "--tail", "2", "box"],
+        vec!["logs", "-n", "0", "box"],
+        vec!["logs", "--since", "1h", "box"],
     ] {
         assert_eq!(host.boxship(&words), host.docker(&words), "{words:?}");
     }
-    let all = host.boxship(["logs", "x"]);
+    let all = host.boxship(["logs", "box"]);
     assert_eq!((all.stdout.as_str(), all.stderr.as_str()), ("o1\no2\no3\n", "e1\ne2\ne3\n"));
-    let stamped = host.boxship(["logs", "-t", "x"]);
+    let stamped = host.boxship(["logs", "-t", "box"]);
     assert!(
         stamped.stdout.lines().all(|line| line.split(' ').next().unwrap().ends_with('Z')),
         "{}",
@@ -42,14 +42,14 @@ fn following_ends_with_the_container() {
         "run",
         "-d",
         "--name",
-        "x",
+        "box",
         "busybox",
         "sh",
         "-c",
         "for i in 1 2 3; do echo $i; sleep 0.3; done",
     ])
     .ok();
-    assert_eq!(host.boxship(["logs", "-f", "x"]).ok(), "1\n2\n3");
+    assert_eq!(host.boxship(["logs", "-f", "box"]).ok(), "1\n2\n3");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_follower_sees_lines_as_they_come() {
         "run",
         "-d",
         "--name",
-        "x",
+        "box",
         "busybox",
         "sh",
         "-c",
@@ -67,7 +67,7 @@ fn a_follower_sees_lines_as_they_come() {
     ])
     .ok();
     let mut command = host.docker_command();
-    let mut child = command.args(["logs", "-f", "x"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.args(["logs", "-f", "box"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.take(20).map(Result::unwrap).filter(|line| line == "tick").count(), 20);
     child.kill().unwrap();
@@ -77,10 +77,10 @@ fn a_follower_sees_lines_as_they_come() {
 #[test]
 fn a_container_that_prints_for_ever_does_not_fill_the_disk() {
     let host = host();
-    let words = ["run", "--name", "x", "--log-opt", "max-size=100k", "--log-opt", "max-file=3", "busybox"];
+    let words = ["run", "--name", "box", "--log-opt", "max-size=100k", "--log-opt", "max-file=3", "busybox"];
     let script = ["sh", "-c", "yes 0123456789 | head -n 200000"];
     host.boxship(words.iter().chain(script.iter())).ok();
-    let path = crate::format(&host, "x", "{{.LogPath}}");
+    let path = crate::format(&host, "box", "{{.LogPath}}");
     let folder = std::path::Path::new(&path).parent().unwrap();
     let sizes = std::fs::read_dir(folder)
         .unwrap()
@@ -88,7 +88,7 @@ fn a_container_that_prints_for_ever_does_not_fill_the_disk() {
         .filter(|e| e.file_name().to_string_lossy().contains("json.log"));
     let total: u64 = sizes.map(|entry| entry.metadata().unwrap().len()).sum();
     assert!(total < 400_000, "{total} bytes of log");
-    let kept = host.boxship(["logs", "x"]);
+    let kept = host.boxship(["logs", "box"]);
     assert!(kept.ok().lines().count() > 1000);
 }
 
@@ -112,8 +112,8 @@ fn other_drivers() {
 fn large_output_arrives_whole() {
     let host = host();
     let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line-$i-0123456789012345678901234567890123456789; done";
-    let attached = host.boxship(["run", "--name", "x", "busybox", "sh", "-c", script]);
+    let attached = host.boxship(["run", "--name", "box", "busybox", "sh", "-c", script]);
     assert_eq!(attached.stdout.lines().count(), 20000);
-    assert_eq!(host.boxship(["logs", "x"]).stdout, attached.stdout);
-    assert_eq!(host.docker(["logs", "x"]).stdout, attached.stdout);
+    assert_eq!(host.boxship(["logs", "box"]).stdout, attached.stdout);
+    assert_eq!(host.docker(["logs", "box"]).stdout, attached.stdout);
 }

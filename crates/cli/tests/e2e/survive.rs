@@ -29,49 +29,49 @@ fn containers_outlive_a_killed_daemon() {
 #[test]
 fn an_exit_while_the_daemon_was_away_is_known() {
     let mut host = host();
-    host.boxship(["run", "-d", "--name", "x", "busybox", "sh", "-c", "sleep 1; echo last; exit 42"]).ok();
-    let pid = format(&host, "x", "{{.State.Pid}}");
+    host.boxship(["run", "-d", "--name", "box", "busybox", "sh", "-c", "sleep 1; echo last; exit 42"]).ok();
+    let pid = format(&host, "box", "{{.State.Pid}}");
     host.kill_daemon();
     eventually("the container ends", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
     host.start_daemon();
-    assert_eq!(format(&host, "x", "{{.State.Status}} {{.State.ExitCode}}"), "exited 42");
-    assert_eq!(host.boxship(["logs", "x"]).ok(), "last");
-    assert_ne!(format(&host, "x", "{{.State.FinishedAt}}"), "0001-01-01T00:00:00Z");
+    assert_eq!(format(&host, "box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 42");
+    assert_eq!(host.boxship(["logs", "box"]).ok(), "last");
+    assert_ne!(format(&host, "box", "{{.State.FinishedAt}}"), "0001-01-01T00:00:00Z");
 }
 
 #[test]
 fn a_container_with_a_terminal_can_be_attached_again() {
     let mut host = host();
-    host.boxship(["run", "-dit", "--name", "x", "busybox", "sh"]).ok();
+    host.boxship(["run", "-dit", "--name", "box", "busybox", "sh"]).ok();
     host.kill_daemon();
     host.start_daemon();
     let mut child = host.docker_command();
-    child.args(["exec", "x", "echo", "here"]).stdout(Stdio::piped());
+    child.args(["exec", "box", "echo", "here"]).stdout(Stdio::piped());
     assert!(child.status().unwrap().success());
-    host.boxship(["rm", "-f", "x"]).ok();
+    host.boxship(["rm", "-f", "box"]).ok();
 }
 
 #[test]
 fn restart_policies_hold_across_a_killed_daemon() {
     let mut host = host();
-    host.boxship(["run", "-d", "--name", "x", "--restart", "always", "busybox", "sleep", "1000"]).ok();
-    let pid = format(&host, "x", "{{.State.Pid}}");
+    host.boxship(["run", "-d", "--name", "box", "--restart", "always", "busybox", "sleep", "1000"]).ok();
+    let pid = format(&host, "box", "{{.State.Pid}}");
     host.kill_daemon();
     let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     eventually("the container's process is gone", || rustix::process::test_kill_process(pid).is_err());
     host.start_daemon();
-    eventually("it runs again", || format(&host, "x", "{{.State.Running}}") == "true");
-    assert_ne!(format(&host, "x", "{{.State.Pid}}"), pid.to_string());
+    eventually("it runs again", || format(&host, "box", "{{.State.Running}}") == "true");
+    assert_ne!(format(&host, "box", "{{.State.Pid}}"), pid.to_string());
 }
 
 #[test]
 fn a_graceful_stop_leaves_containers_running() {
     let mut host = host();
-    host.boxship(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).ok();
-    let pid = format(&host, "x", "{{.State.Pid}}");
+    host.boxship(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    let pid = format(&host, "box", "{{.State.Pid}}");
     host.stop_daemon();
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
     host.start_daemon();
-    assert_eq!(format(&host, "x", "{{.State.Pid}}"), pid);
+    assert_eq!(format(&host, "box", "{{.State.Pid}}"), pid);
 }

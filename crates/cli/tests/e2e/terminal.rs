@@ -53,7 +53,7 @@ impl Drop for Terminal {
 fn a_shell_in_a_terminal() {
     let host = host();
     for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
-        let terminal = Terminal::open(&host, "shell", &format!("{client} run -it --rm --name x busybox sh"));
+        let terminal = Terminal::open(&host, "shell", &format!("{client} run -it --rm --name box busybox sh"));
         terminal.expect("/ #");
         terminal.send(&["stty size; tty", "Enter"]);
         terminal.expect("30 100");
@@ -74,24 +74,24 @@ fn a_shell_in_a_terminal() {
 fn exec_and_detach_and_attach() {
     let host = host();
     for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
-        let terminal = Terminal::open(&host, "run", &format!("{client} run -it --name x busybox sh"));
+        let terminal = Terminal::open(&host, "run", &format!("{client} run -it --name box busybox sh"));
         terminal.expect("/ #");
         terminal.send(&["C-p", "C-q"]);
         terminal.expect("ended:0");
-        assert_eq!(crate::format(&host, "x", "{{.State.Running}}"), "true");
+        assert_eq!(crate::format(&host, "box", "{{.State.Running}}"), "true");
         drop(terminal);
-        let terminal = Terminal::open(&host, "exec", &format!("{client} exec -it x sh"));
+        let terminal = Terminal::open(&host, "exec", &format!("{client} exec -it box sh"));
         terminal.expect("/ #");
         terminal.send(&["tty; echo in:$((1+1))", "Enter"]);
         terminal.expect("in:2");
         terminal.send(&["exit 4", "Enter"]);
         terminal.expect("ended:4");
         drop(terminal);
-        let terminal = Terminal::open(&host, "attach", &format!("{client} attach x"));
+        let terminal = Terminal::open(&host, "attach", &format!("{client} attach box"));
         terminal.send(&["", "Enter"]);
         terminal.send(&["exit 5", "Enter"]);
         terminal.expect("ended:5");
-        host.boxship(["rm", "x"]).ok();
+        host.boxship(["rm", "box"]).ok();
     }
 }
 
