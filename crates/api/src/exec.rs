@@ -21,8 +21,7 @@ wire! {
         pub attach_stderr: bool,
         /// Whether a client attaches to standard output.
         pub attach_stdout: bool,
-        /// The keys that detach. docker-py writes the name so, and Go reads names without regard to case.
-        #[serde(alias = "detachKeys")]
+        /// The keys that detach.
         pub detach_keys: String,
         /// Further variables.
         pub env: Option<Vec<String>>,
