@@ -53,7 +53,9 @@ fn run() -> Result<()> {
         }
     };
     drop(socket);
+    // Most of what was needed so far is never needed again.
     heap::trim();
+    heap::forget_code();
     supervisor.run();
     Ok(())
 }
