@@ -286,9 +286,8 @@ fn warnings(limits: &crate::spec::Limits) -> Option<Vec<String>> {
         (limits.cpuset, "WARNING: No cpuset support"),
         (limits.pids, "WARNING: No pids limit support"),
     ];
-    let told: Vec<_> =
-        missing.iter().filter(|(there, _)| !there).map(|(_, words)| (*words).to_owned()).collect();
-    (!told.is_empty()).then_some(told)
+    let missing = missing.iter().filter(|(there, _)| !there).map(|(_, words)| (*words).to_owned());
+    Some(missing.chain([format!("WARNING: {}", crate::spec::NO_BRIDGE)]).collect())
 }
 
 #[cfg(test)]

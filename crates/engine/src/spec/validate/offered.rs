@@ -44,15 +44,16 @@ pub fn networking(
     if !config.mac_address.is_empty() {
         return Err(unsupported("a hardware address (--mac-address)"));
     }
-    if mode.is_bridge() && !config.network_disabled {
-        warnings.push(
-            "The bridge network is not offered by this version: the container has a loopback interface only. Use \
-             --network host for connections."
-                .to_owned(),
-        );
+    // Said where it matters: a container that offers ports. Everybody else reads it in `info`.
+    if mode.is_bridge() && !config.network_disabled && !config.exposed_ports.is_empty() {
+        warnings.push(NO_BRIDGE.to_owned());
     }
     Ok(())
 }
+
+/// What a container without a network of its own choice gets; `info` says it too.
+pub const NO_BRIDGE: &str = "The bridge network is not offered by this version: the container has a loopback \
+    interface only. Use --network host for connections.";
 
 fn unsupported(what: &str) -> Error {
     Error::invalid(format!("{what} cannot be used: container networks are not supported by this version"))

@@ -26,7 +26,7 @@ fn defaults_are_filled_in_as_inspect_shows_them() {
     let (v2, warnings) =
         run(r#"{"Image":"x","HostConfig":{"Memory":67108864}}"#, &Host::example(true)).unwrap();
     insta::assert_json_snapshot!("defaults_v2", v2.host_config);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings.is_empty(), "{warnings:?}");
     let (v1, _) = run("{}", &Host::example(false)).unwrap();
     let v1 = v1.host_config.unwrap();
     assert_eq!(v1.cgroupns_mode.as_str(), "host");
@@ -203,7 +203,7 @@ fn the_command_lines_usual_request_is_accepted() {
         "MacAddress":"","DriverOpts":null,"NetworkID":"","EndpointID":"","Gateway":"","IPAddress":"",
         "IPPrefixLen":0,"IPv6Gateway":"","GlobalIPv6Address":"","GlobalIPv6PrefixLen":0,"DNSNames":null}}}}"#;
     let (request, warnings) = run(json, &Host::example(true)).unwrap();
-    assert_eq!(warnings.len(), 1, "only the bridge: {warnings:?}");
+    assert!(warnings.is_empty(), "{warnings:?}");
     let host_config = request.host_config.unwrap();
     assert_eq!(host_config.network_mode.as_str(), "bridge");
     assert_eq!(host_config.resources.memory_swappiness, None);
