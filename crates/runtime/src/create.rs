@@ -169,7 +169,7 @@ impl Creation {
             entrances: self.cgroup.entrances()?,
             joined: enter::needs_two(&self.plan.namespaces),
             way,
-            keyring: (!self.options.no_new_keyring).then(|| format!("_ses.{}", self.options.id)),
+            keyring: self.keyring(),
             streams,
             preserve_fds: self.options.preserve_fds,
             fifo: self.make_fifo()?,
@@ -192,6 +192,10 @@ impl Creation {
             .and_then(|folder| mount::attach(tree.as_fd(), folder.as_fd()))
             .map_err(Error::system("mount root file system"))?;
         Ok(Some(HostMount(place.clone())))
+    }
+
+    fn keyring(&self) -> Option<String> {
+        (!self.options.no_new_keyring).then(|| format!("_ses.{}", self.options.id))
     }
 
     fn way(&self) -> Way {
@@ -301,6 +305,7 @@ impl Creation {
             owner: rustix::process::geteuid().as_raw(),
             annotations: self.options.spec.annotations.clone(),
             namespaces: self.plan.namespaces.bits(),
+            keyring: self.keyring(),
             mounted_on_host: self.way() == Way::Chroot,
             cgroup: self.cgroup.record().clone(),
             hooks: Hooks { poststart: hooks.poststart, poststop: hooks.poststop, ..Hooks::default() },

@@ -35,6 +35,7 @@ struct Additional<'p> {
     root: Option<OwnedFd>,
     entrances: Vec<OwnedFd>,
     streams: Streams,
+    keyring: Option<String>,
     preserve_fds: u32,
     personality: Option<u64>,
 }
@@ -67,6 +68,7 @@ impl Container {
             root: self.root_of_its_own(namespaces)?,
             entrances: if by_itself { cgroup.entrances()? } else { Vec::new() },
             streams,
+            keyring: self.record.keyring.clone(),
             preserve_fds: options.preserve_fds,
             personality: linux.personality.as_ref().map(persona),
         };
@@ -220,6 +222,9 @@ impl Additional<'_> {
         }
         if self.namespaces & Kind::User.flag() != 0 {
             enter::become_root()?;
+        }
+        if let Some(keyring) = &self.keyring {
+            enter::keyring(keyring)?;
         }
         // Joining the mount namespace made the container's root ours.
         let root =

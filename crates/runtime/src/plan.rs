@@ -131,7 +131,11 @@ impl Plan {
                     })
                     .transpose()?,
             },
-            mounts: spec.mounts.iter().map(|mount| mount_plan(mount, bundle)).collect::<Result<_>>()?,
+            mounts: spec
+                .mounts
+                .iter()
+                .map(|mount| mount_plan(mount, bundle, linux.mount_label.as_deref()))
+                .collect::<Result<_>>()?,
             devices: linux.devices.clone(),
             hostname: spec.hostname.clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname.clone().filter(|name| !name.is_empty()),
@@ -271,13 +275,13 @@ pub(crate) fn map_text(mappings: &[IdMapping]) -> String {
     mappings.iter().map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size)).collect()
 }
 
-fn mount_plan(mount: &Mount, bundle: &Path) -> Result<MountPlan> {
+fn mount_plan(mount: &Mount, bundle: &Path, label: Option<&str>) -> Result<MountPlan> {
     if mount.destination.as_os_str().is_empty() {
         return Err(Error::Invalid("a mount has no destination".to_owned()));
     }
     // Relative destinations are deprecated, not forbidden: they start at the root.
     let destination = Path::new("/").join(&mount.destination);
-    let options = Options::parse(&mount.options);
+    let mut options = Options::parse(&mount.options);
     let kind = mount.kind.as_deref().unwrap_or_default();
     let bind = options.bind.or_else(|| (kind == "bind").then_some(Bind::Alone));
     let what = match (bind, kind) {
@@ -300,6 +304,12 @@ fn mount_plan(mount: &Mount, bundle: &Path) -> Result<MountPlan> {
         }
     };
     check_proc_destination(&destination, &what)?;
+    if let (Some(label), What::FileSystem(kind, _)) = (label.filter(|label| !label.is_empty()), &what)
+        && !matches!(kind.as_str(), "proc" | "sysfs" | "mqueue")
+    {
+        // SELinux labels the whole file system; those of the kernel's own have their labels.
+        options.data.push(("context".to_owned(), Some(label.to_owned())));
+    }
     let plan = MountPlan {
         destination,
         what,
@@ -384,7 +394,7 @@ mod tests {
     use super::*;
 
     fn mount(json: &str) -> Result<MountPlan> {
-        mount_plan(&serde_json::from_str(json).unwrap(), Path::new("/bundle"))
+        mount_plan(&serde_json::from_str(json).unwrap(), Path::new("/bundle"), None)
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub struct Record {
     pub annotations: IndexMap<String, String>,
     /// `CLONE_NEW*` bits of the namespaces that are not the host's.
     pub namespaces: u64,
+    /// Its session keyring, if it got one.
+    #[serde(default)]
+    pub keyring: Option<String>,
     /// Its mounts are in the host's tree, below the root folder.
     #[serde(default)]
     pub mounted_on_host: bool,

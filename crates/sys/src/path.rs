@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 
@@ -19,6 +19,8 @@ pub const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// How often openat2 is asked again when a rename somewhere made it doubt its result.
 const RETRIES: u32 = 64;
+/// How many dangling links are followed, as many as the kernel follows others.
+const MOST_LINKS: u32 = 40;
 
 /// Opens a trusted path.
 pub fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
@@ -56,29 +58,70 @@ fn resolve(at: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode, how: Reso
     Err(Error::new("openat2", path.display(), Errno::AGAIN))
 }
 
-/// Opens the folder `path` below `root`, making what is missing of it with `mode`.
-/// What exists may contain links (they stay inside the root); what is made never does.
+/// Opens the folder `path` below `root`, making what is missing of it with `mode`. Links count as if `root` were the
+/// root folder; what a dangling one points to is made there.
 pub fn make_folders_in_root(root: BorrowedFd<'_>, path: &Path, mode: Mode) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
-    match open_in_root(root, path, flags) {
-        Err(error) if error.errno == Errno::NOENT => {}
-        other => return other,
+    let mut wanted = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match open_in_root(root, &wanted, flags) {
+            Err(error) if error.errno == Errno::NOENT => {}
+            other => return other,
+        }
+        match make_missing(root, &wanted, mode)? {
+            Made::All(folder) => return Ok(folder),
+            Made::UpToLink(instead) => wanted = instead,
+        }
     }
-    let (mut folder, rest) = deepest_existing(root, path)?;
-    for name in rest {
-        match rustix::fs::mkdirat(&folder, name, mode) {
+    Err(Error::new("mkdirat", path.display(), Errno::LOOP))
+}
+
+/// How far the making of missing folders came.
+enum Made {
+    /// The last folder.
+    All(OwnedFd),
+    /// A name was a dangling link: go on with this path instead.
+    UpToLink(PathBuf),
+}
+
+fn make_missing(root: BorrowedFd<'_>, path: &Path, mode: Mode) -> Result<Made> {
+    let (mut folder, done, missing) = deepest_existing(root, path)?;
+    for (index, name) in missing.iter().enumerate() {
+        match rustix::fs::mkdirat(&folder, *name, mode) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(Error::new("mkdirat", path.display(), errno)),
         }
         // NOFOLLOW: somebody inside may put a link where the folder was made.
-        folder = rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .named("openat", path.display())?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&folder, *name, flags, Mode::empty()) {
+            Ok(next) => folder = next,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let above: PathBuf = done.iter().chain(&missing[..index]).collect();
+                let mut instead = above.join(target_of(folder.as_fd(), name, path)?);
+                instead.extend(&missing[index + 1..]);
+                return Ok(Made::UpToLink(instead));
+            }
+            Err(errno) => return Err(Error::new("openat", path.display(), errno)),
+        }
     }
-    Ok(folder)
+    Ok(Made::All(folder))
 }
 
-/// The longest part of `path` that exists, and the names that are missing.
-fn deepest_existing<'p>(root: BorrowedFd<'_>, path: &'p Path) -> Result<(OwnedFd, Vec<&'p OsStr>)> {
+/// What the link `name` points to; an error if it is no link.
+fn target_of(folder: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    match rustix::fs::readlinkat(folder, name, Vec::new()) {
+        Ok(target) => Ok(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes()))),
+        Err(Errno::INVAL) => Err(Error::new("openat", path.display(), Errno::NOTDIR)),
+        Err(errno) => Err(Error::new("readlinkat", path.display(), errno)),
+    }
+}
+
+/// The longest part of `path` that exists: its folder and names; and the names that are missing.
+fn deepest_existing<'p>(
+    root: BorrowedFd<'_>,
+    path: &'p Path,
+) -> Result<(OwnedFd, Vec<&'p OsStr>, Vec<&'p OsStr>)> {
     let names: Vec<&OsStr> = path
         .components()
         .filter_map(|part| match part {
@@ -88,12 +131,12 @@ fn deepest_existing<'p>(root: BorrowedFd<'_>, path: &'p Path) -> Result<(OwnedFd
         })
         .collect();
     for length in (0..names.len()).rev() {
-        let prefix: std::path::PathBuf = names[..length].iter().collect();
+        let prefix: PathBuf = names[..length].iter().collect();
         match open_in_root(root, &prefix, OFlags::PATH | OFlags::DIRECTORY) {
             Ok(_) if names[length..].contains(&OsStr::new("..")) => {
                 return Err(Error::new("mkdirat", path.display(), Errno::NOENT));
             }
-            Ok(folder) => return Ok((folder, names[length..].to_vec())),
+            Ok(folder) => return Ok((folder, names[..length].to_vec(), names[length..].to_vec())),
             Err(error) if error.errno == Errno::NOENT => {}
             Err(error) => return Err(error),
         }
@@ -101,22 +144,30 @@ fn deepest_existing<'p>(root: BorrowedFd<'_>, path: &'p Path) -> Result<(OwnedFd
     Err(Error::new("openat2", path.display(), Errno::NOENT))
 }
 
-/// Opens what is at `path` below `root` (as `O_PATH`), making an empty file and its folders if nothing is there.
+/// Opens what is at `path` below `root` (as `O_PATH`), making an empty file and its folders if nothing is there. Of a
+/// dangling link the file it points to is made, below `root`.
 pub fn make_file_in_root(root: BorrowedFd<'_>, path: &Path, mode: Mode) -> Result<OwnedFd> {
-    match open_in_root(root, path, OFlags::PATH) {
-        Err(error) if error.errno == Errno::NOENT => {}
-        other => return other,
+    let mut wanted = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match open_in_root(root, &wanted, OFlags::PATH) {
+            Err(error) if error.errno == Errno::NOENT => {}
+            other => return other,
+        }
+        let name = wanted.file_name().ok_or_else(|| Error::new("openat", path.display(), Errno::ISDIR))?;
+        let parent = wanted.parent().unwrap_or(Path::new("/"));
+        let folder = make_folders_in_root(root, parent, Mode::from_raw_mode(0o755))?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&folder, name, flags, mode) {
+            Ok(_) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                return rustix::fs::openat(&folder, name, flags, Mode::empty())
+                    .named("openat", path.display());
+            }
+            Err(Errno::EXIST) => wanted = parent.join(target_of(folder.as_fd(), name, path)?),
+            Err(errno) => return Err(Error::new("openat", path.display(), errno)),
+        }
     }
-    let name = path.file_name().ok_or_else(|| Error::new("openat", path.display(), Errno::ISDIR))?;
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let folder = make_folders_in_root(root, parent, Mode::from_raw_mode(0o755))?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(&folder, name, flags, mode) {
-        Ok(_) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(Error::new("openat", path.display(), errno)),
-    }
-    rustix::fs::openat(&folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        .named("openat", path.display())
+    Err(Error::new("openat", path.display(), Errno::LOOP))
 }
 
 /// The kind of what a descriptor points to.
@@ -177,12 +228,23 @@ mod tests {
     }
 
     #[test]
-    fn a_dangling_link_is_never_made_through() {
+    fn what_dangling_links_point_to_is_made_inside() {
         let folder = temporary("dangling");
-        symlink("/nowhere", folder.join("link")).unwrap();
-        let root = open(&folder, OFlags::PATH).unwrap();
-        make_file_in_root(root.as_fd(), Path::new("link"), Mode::from_raw_mode(0o644)).unwrap();
-        assert!(!folder.join("nowhere").exists());
+        let inside = folder.join("root");
+        std::fs::create_dir_all(inside.join("etc")).unwrap();
+        symlink("../run/resolve/stub", inside.join("etc/file")).unwrap();
+        symlink("/../../var/run", inside.join("etc/folder")).unwrap();
+        symlink("loop", inside.join("loop")).unwrap();
+        let root = open(&inside, OFlags::PATH).unwrap();
+        let mode = Mode::from_raw_mode(0o755);
+        make_file_in_root(root.as_fd(), Path::new("/etc/file"), mode).unwrap();
+        assert!(inside.join("run/resolve/stub").is_file());
+        make_folders_in_root(root.as_fd(), Path::new("etc/folder/a/b"), mode).unwrap();
+        assert!(inside.join("var/run/a/b").is_dir());
+        assert!(!folder.join("var").exists());
+        make_folders_in_root(root.as_fd(), Path::new("loop/x"), mode).unwrap_err();
+        make_file_in_root(root.as_fd(), Path::new("loop"), mode).unwrap_err();
+        make_file_in_root(root.as_fd(), Path::new("run/resolve/stub/x"), mode).unwrap_err();
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -94,6 +94,14 @@ pub(crate) fn become_root() -> Done {
     }
 }
 
+/// Leaves the caller's session keyring for the container's. Kernels without keyrings do without.
+pub(crate) fn keyring(name: &str) -> Done {
+    match process::join_session_keyring(name) {
+        Err(error) if error.errno == Errno::NOSYS => Ok(()),
+        other => other.at(Step::Keyring),
+    }
+}
+
 /// Enters the control groups behind these files (see [`Cgroup::entrances`](crate::cgroup::Cgroup::entrances)).
 pub(crate) fn cgroups(entrances: &[OwnedFd]) -> Done {
     for entrance in entrances {

@@ -84,7 +84,7 @@ impl Init<'_> {
             namespace::bring_loopback_up().at(Step::Network)?;
         }
         if let Some(keyring) = &self.keyring {
-            self.join_keyring(keyring)?;
+            enter::keyring(keyring)?;
         }
         self.names()?;
         let root = self.build_root(reporter)?;
@@ -94,14 +94,6 @@ impl Init<'_> {
         reporter.ready()?;
         reporter.wait_for_go()?;
         Ok(prepared)
-    }
-
-    /// Kernels without keyrings, and containers that filtered the call, do without.
-    fn join_keyring(&self, name: &str) -> Done {
-        match process::join_session_keyring(name) {
-            Err(error) if error.errno == Errno::NOSYS => Ok(()),
-            other => other.at(Step::Keyring),
-        }
     }
 
     /// Mounts, devices, hooks, terminal, change of root. Answers the new root.
