@@ -99,6 +99,18 @@ impl Client {
         Client { address, tls, version, fixed, idle: Mutex::default() }
     }
 
+    /// A client of the same daemon with connections of its own.
+    #[must_use]
+    pub fn another(&self) -> Client {
+        Client {
+            address: self.address.clone(),
+            tls: self.tls.clone(),
+            version: Mutex::new(self.version()),
+            fixed: self.fixed,
+            idle: Mutex::default(),
+        }
+    }
+
     /// Where the daemon is.
     pub fn address(&self) -> &Address {
         &self.address

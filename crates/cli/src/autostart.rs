@@ -1,0 +1,70 @@
+//! Starts the daemon when nobody said which one to use and none listens at the default socket.
+//!
+//! Only root can do that; everyone else is told what to do by the failing connection. `BOXSHIP_NO_AUTOSTART=1` turns
+//! it off.
+
+use std::env;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Result};
+use crate::globals::DEFAULT_SOCKET;
+
+/// Where the daemon that was started by a command writes what it has to say.
+const LOG: &str = "/var/log/boxship.log";
+/// How long it may take until it listens: the first start makes a database.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Returns at once when somebody listens.
+pub async fn ensure(program: &str) -> Result<()> {
+    let off = env::var("BOXSHIP_NO_AUTOSTART").is_ok_and(|value| !value.is_empty() && value != "0");
+    if listens() || off || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let failed =
+        |what: &str, error: std::io::Error| Failure::new(format!("start the daemon: {what}: {error}"));
+    let log = fs::File::options().create(true).append(true).open(LOG).map_err(|e| failed(LOG, e))?;
+    let errors = log.try_clone().map_err(|e| failed(LOG, e))?;
+    let exe = env::current_exe().map_err(|e| failed("find the executable", e))?;
+    let mut command = Command::new(exe);
+    command.arg0("boxship").arg("daemon").current_dir("/");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+    let mut child = command.spawn().map_err(|e| failed("run boxship daemon", e))?;
+    let deadline = Instant::now() + PATIENCE;
+    while !listens() {
+        if let Ok(Some(status)) = child.try_wait() {
+            // Another command may have been quicker: then its daemon holds the socket in a moment.
+            if !listens_soon().await {
+                return Err(Failure::new(format!("the daemon ended at once ({status}); see {LOG}")));
+            }
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::new(format!("the daemon does not listen at {DEFAULT_SOCKET}; see {LOG}")));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    use std::io::Write;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{program}: started the daemon (log: {LOG}; BOXSHIP_NO_AUTOSTART=1 turns this off)"
+    );
+    Ok(())
+}
+
+fn listens() -> bool {
+    Path::new(DEFAULT_SOCKET).exists() && std::os::unix::net::UnixStream::connect(DEFAULT_SOCKET).is_ok()
+}
+
+async fn listens_soon() -> bool {
+    for _ in 0..500 {
+        if listens() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}

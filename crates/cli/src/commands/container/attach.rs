@@ -1,0 +1,67 @@
+//! `attach`: joins the streams of a running container.
+
+use boxship_client::Query;
+use serde_json::Value;
+
+use super::path;
+use super::run::{Outcome, Proxy, check_terminal, supervise, wait};
+use crate::command::{Command, Operands};
+use crate::commands::action;
+use crate::failure::{Failure, Result};
+use crate::flags::Flag;
+use crate::invocation::Invocation;
+use crate::streams::Carry;
+
+/// `attach`.
+pub const ATTACH: Command = Command {
+    name: "attach",
+    usage: "[OPTIONS] CONTAINER",
+    about: "Attach local standard input, output, and error streams to a running container",
+    operands: Operands::Exactly(1),
+    mixed: true,
+    flags: &[
+        Flag::value("detach-keys", "string", "Keys that detach from the container"),
+        Flag::switch("no-stdin", "Don't attach stdin"),
+        Flag::switch("sig-proxy", "Pass received signals to the process").default("true"),
+    ],
+    shared: &[],
+    aliases: &["container attach", "attach"],
+    action: action!(attach),
+};
+
+async fn attach(invocation: &Invocation) -> Result<u8> {
+    let (client, parsed) = (invocation.client().await?, &invocation.parsed);
+    let container: Value = client.get(&path(parsed.operand(0), "json"), Query::new()).await?;
+    let state = &container["State"];
+    let refused = match () {
+        () if state["Running"] != true => "cannot attach to a stopped container, start it first",
+        () if state["Paused"] == true => "cannot attach to a paused container, unpause it first",
+        () if state["Restarting"] == true => {
+            "cannot attach to a restarting container, wait until it is running"
+        }
+        () => "",
+    };
+    if !refused.is_empty() {
+        return Err(Failure::new(refused));
+    }
+    let id = container["Id"].as_str().unwrap_or_default().to_string();
+    let tty = container["Config"]["Tty"] == true;
+    let stdin = !parsed.on("no-stdin") && container["Config"]["OpenStdin"] == true;
+    check_terminal(stdin, tty)?;
+    let query = Query::new()
+        .set("stream", 1)
+        .flag("stdin", stdin)
+        .set("stdout", 1)
+        .set("stderr", 1)
+        .maybe("detachKeys", parsed.filled("detach-keys"));
+    // The exit that is awaited is this run's, which may come at any time from here on.
+    let wait = wait(client, &id, "");
+    tokio::pin!(wait);
+    let hijacked = client.hijack(&path(&id, "attach"), query, None::<&()>).await?;
+    let _signals =
+        if parsed.on_or("sig-proxy", true) && !tty { Some(Proxy::start(client, &id)?) } else { None };
+    match supervise(client, &id, hijacked, Carry { stdin, tty }, &mut wait).await? {
+        Outcome::Exited(code) => Ok(code),
+        Outcome::Detached => Ok(0),
+    }
+}

@@ -1,0 +1,81 @@
+//! `start`: starts containers that are there; `-a` stays with one.
+
+use boxship_client::Query;
+use serde_json::Value;
+
+use super::path;
+use super::run::{Outcome, Proxy, check_terminal, supervise, wait};
+use crate::command::{Command, Operands};
+use crate::commands::action;
+use crate::failure::{Failure, Result};
+use crate::flags::Flag;
+use crate::invocation::Invocation;
+use crate::streams::Carry;
+
+/// `start`.
+pub const START: Command = Command {
+    name: "start",
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    about: "Start one or more stopped containers",
+    operands: Operands::AtLeast(1),
+    mixed: true,
+    flags: &[
+        Flag::switch("attach", "Attach stdout and stderr, and pass signals on").short('a'),
+        Flag::value("detach-keys", "string", "Keys that detach from the container"),
+        Flag::switch("interactive", "Attach stdin").short('i'),
+    ],
+    shared: &[],
+    aliases: &["container start", "start"],
+    action: action!(start),
+};
+
+async fn start(invocation: &Invocation) -> Result<u8> {
+    let parsed = &invocation.parsed;
+    if parsed.on("attach") || parsed.on("interactive") {
+        if parsed.operands.len() > 1 {
+            return Err(Failure::new("you cannot start and attach multiple containers at once"));
+        }
+        return attached(invocation, parsed.operand(0)).await;
+    }
+    let client = invocation.client().await?;
+    let mut failed = Vec::new();
+    for name in &parsed.operands {
+        match client.command(&path(name, "start"), Query::new()).await {
+            Ok(()) => invocation.line(name)?,
+            Err(error) => {
+                invocation.complain(Failure::from(error).message());
+                failed.push(name.as_str());
+            }
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(0),
+        false => Err(Failure::new(format!("failed to start containers: {}", failed.join(", ")))),
+    }
+}
+
+async fn attached(invocation: &Invocation, name: &str) -> Result<u8> {
+    let client = invocation.client().await?;
+    let container: Value = client.get(&path(name, "json"), Query::new()).await?;
+    let id = container["Id"].as_str().unwrap_or(name).to_string();
+    let config = &container["Config"];
+    let tty = config["Tty"] == true;
+    let stdin = invocation.parsed.on("interactive") && config["OpenStdin"] == true;
+    check_terminal(stdin, tty)?;
+    let query = Query::new()
+        .set("stream", 1)
+        .flag("stdin", stdin)
+        .set("stdout", 1)
+        .set("stderr", 1)
+        .maybe("detachKeys", invocation.parsed.filled("detach-keys"));
+    let hijacked = client.hijack(&path(&id, "attach"), query, None::<&()>).await?;
+    let _signals = if tty { None } else { Some(Proxy::start(client, &id)?) };
+    let removed = container["HostConfig"]["AutoRemove"] == true;
+    let wait = wait(client, &id, if removed { "removed" } else { "next-exit" });
+    tokio::pin!(wait);
+    client.command(&path(&id, "start"), Query::new()).await?;
+    match supervise(client, &id, hijacked, Carry { stdin, tty }, &mut wait).await? {
+        Outcome::Exited(code) => Ok(code),
+        Outcome::Detached => Ok(0),
+    }
+}

@@ -1,0 +1,39 @@
+//! Commands on images.
+
+pub mod history;
+pub mod import;
+pub mod load;
+pub mod ls;
+pub mod progress;
+pub mod prune;
+pub mod pull;
+pub mod rm;
+pub mod save;
+pub mod tag;
+
+use std::path::Path;
+
+use boxship_client::Client;
+
+use crate::failure::{Failure, Result};
+
+/// The path of a request about an image. A name's slashes stay: the API's routes expect them.
+pub fn path(name: &str, what: &str) -> String {
+    let name: Vec<String> = name.split('/').map(Client::segment).collect();
+    let what = if what.is_empty() { String::new() } else { format!("/{what}") };
+    format!("/images/{}{what}", name.join("/"))
+}
+
+/// `--platform` as the API takes it where it wants JSON.
+pub fn platform_json(text: Option<String>) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    let platform: boxship_oci::platform::Platform =
+        text.parse().map_err(|why| Failure::new(format!("invalid platform: {why}")))?;
+    serde_json::to_string(&platform).map(Some).map_err(|why| Failure::new(why.to_string()))
+}
+
+/// Opens an archive, with the path in the error.
+async fn open(path: &str) -> Result<tokio::fs::File> {
+    let opened = tokio::fs::File::open(Path::new(path)).await;
+    opened.map_err(|e| Failure::new(format!("open {path}: {}", crate::values::environment::reason(&e))))
+}

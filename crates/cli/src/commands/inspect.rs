@@ -1,0 +1,168 @@
+//! `inspect`, `container inspect`, `image inspect`: everything about a thing, as JSON or by a template.
+
+use boxship_client::{Client, Query};
+use http::Method;
+
+use super::image;
+use crate::command::{Command, Operands};
+use crate::commands::action;
+use crate::failure::{Failure, Result};
+use crate::flags::Flag;
+use crate::format::{self, Json, Template};
+use crate::invocation::Invocation;
+
+const FORMAT: Flag = Flag::value("format", "string", format::HELP_ONE).short('f');
+const SIZE: Flag = Flag::switch("size", "Display total file sizes if the type is container").short('s');
+
+/// `inspect`.
+pub const INSPECT: Command = Command {
+    name: "inspect",
+    usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+    about: "Return low-level information on objects",
+    operands: Operands::AtLeast(1),
+    mixed: true,
+    flags: &[FORMAT, SIZE, Flag::value("type", "string", "Only inspect objects of the given type")],
+    shared: &[],
+    aliases: &[],
+    action: action!(|i| inspect(i, None)),
+};
+
+/// `container inspect`.
+pub const CONTAINER: Command = Command {
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    about: "Display detailed information on one or more containers",
+    flags: &[FORMAT, Flag::switch("size", "Display total file sizes").short('s')],
+    action: action!(|i| inspect(i, Some("container"))),
+    ..INSPECT
+};
+
+/// `image inspect`.
+pub const IMAGE: Command = Command {
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    about: "Display detailed information on one or more images",
+    flags: &[FORMAT, Flag::value("platform", "string", "Inspect a specific platform (\"linux/amd64\")")],
+    action: action!(|i| inspect(i, Some("image"))),
+    ..INSPECT
+};
+
+/// The types that `--type` knows; only the first two are here.
+const TYPES: &[&str] =
+    &["container", "image", "network", "volume", "config", "node", "plugin", "secret", "service", "task"];
+
+async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
+    let parsed = &invocation.parsed;
+    let kind = match parsed.text("type") {
+        Some("") => {
+            return Err(Failure::new(format!("type is empty: must be one of \"{}\"", TYPES.join("\", \""))));
+        }
+        Some(other) if !TYPES.contains(&other) => {
+            return Err(Failure::new(format!(
+                "unknown type: {other:?}: must be one of \"{}\"",
+                TYPES.join("\", \"")
+            )));
+        }
+        Some("container" | "image") => parsed.text("type"),
+        Some(other) => {
+            return Err(Failure::new(format!("--type {other}: only containers and images can be inspected")));
+        }
+        None => kind,
+    };
+    let template = match parsed.text("format").unwrap_or_default() {
+        "" | "json" => None,
+        text => {
+            format::check(text).map_err(|failure| Failure::Code(failure.message(), 64))?;
+            Some(Template::new(text, None))
+        }
+    };
+    let client = invocation.client().await?;
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    let mut text = String::new();
+    for name in &parsed.operands {
+        let mut thing = match object(invocation, client, kind, name).await {
+            Ok(thing) => thing,
+            Err(failure) => {
+                errors.push(failure.message());
+                continue;
+            }
+        };
+        match &template {
+            None => found.push(thing),
+            Some(template) => {
+                complete(&mut thing);
+                match template.render(&thing) {
+                    Ok(line) => text.push_str(&format!("{line}\n")),
+                    Err(why) => errors.push(why),
+                }
+            }
+        }
+    }
+    let out = match (&template, parsed.text("format")) {
+        (Some(_), _) if text.is_empty() => "\n".to_string(),
+        (Some(_), _) => text,
+        (None, Some("json")) => format!("{}\n", Json::List(found).compact(false)),
+        _ => format!("{}\n", Json::List(found).pretty()),
+    };
+    invocation.print(out)?;
+    if errors.is_empty() { Ok(0) } else { Err(Failure::new(errors.join("\n"))) }
+}
+
+/// One thing; without a type a container of that name comes before an image.
+async fn object(invocation: &Invocation, client: &Client, kind: Option<&str>, name: &str) -> Result<Json> {
+    let parsed = &invocation.parsed;
+    let fetch = async |path: String, query: Query| -> Result<Json> {
+        Ok(client.request(Method::GET, &path, query, None::<&()>).await?.json::<Json>().await?)
+    };
+    let container = || format!("/containers/{}/json", Client::segment(name));
+    if kind != Some("image") {
+        let size = Query::new().flag("size", parsed.on("size"));
+        match fetch(container(), size).await {
+            Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {}
+            other => return other,
+        }
+    }
+    let platform = image::platform_json(parsed.filled("platform"))?;
+    match fetch(image::path(name, "json"), Query::new().maybe("platform", platform)).await {
+        Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {
+            Err(Failure::new(format!("Error: No such object: {name}")))
+        }
+        Ok(found) => {
+            if parsed.on("size") && kind.is_none() {
+                invocation.complain("WARNING: --size ignored for image");
+            }
+            Ok(found)
+        }
+        other => other,
+    }
+}
+
+fn skippable(error: &boxship_client::Error) -> bool {
+    error.status() == Some(404) || error.to_string().contains("invalid reference format")
+}
+
+/// Puts in what Docker's types have although JSON leaves it out, so that a template may ask for it.
+fn complete(thing: &mut Json) {
+    const CONTAINER: &[(&str, &[&str])] = &[
+        ("State", &["Health"]),
+        ("", &["SizeRw", "SizeRootFs", "ImageManifestDescriptor", "GraphDriver"]),
+        ("Config", &["Healthcheck", "ExposedPorts", "StopTimeout", "Shell", "Volumes", "OnBuild", "Labels"]),
+        ("HostConfig", &["Init", "Mounts", "Tmpfs", "Sysctls", "StorageOpt", "Annotations", "Ulimits"]),
+    ];
+    const TEXTS: &[(&str, &[&str])] =
+        &[("Config", &["StopSignal", "MacAddress"]), ("HostConfig", &["Runtime"])];
+    const IMAGE: &[(&str, &[&str])] = &[(
+        "Config",
+        &["Cmd", "Entrypoint", "Env", "ExposedPorts", "Volumes", "Labels", "Healthcheck", "OnBuild", "Shell"],
+    )];
+    let container = thing.get("State").is_some();
+    for (part, names) in if container { CONTAINER } else { IMAGE } {
+        names.iter().for_each(|name| thing.fill(part, name, Json::Null));
+    }
+    for (part, names) in TEXTS.iter().filter(|_| container) {
+        names.iter().for_each(|name| thing.fill(part, name, "".into()));
+    }
+    if !container {
+        ["User", "WorkingDir", "StopSignal"].iter().for_each(|name| thing.fill("Config", name, "".into()));
+        ["Variant", "OsVersion", "Created"].iter().for_each(|name| thing.fill("", name, "".into()));
+    }
+}

@@ -1,0 +1,15 @@
+//! The commands, one file each.
+
+pub mod container;
+pub mod image;
+pub mod inspect;
+pub mod system;
+
+/// Wraps an async function as the action of a command.
+macro_rules! action {
+    ($function:expr) => {
+        |invocation| Box::pin($function(invocation))
+    };
+}
+
+pub(crate) use action;

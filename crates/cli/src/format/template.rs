@@ -1,0 +1,362 @@
+//! Go templates with Docker's functions, over JSON whose order is remembered for `{{json .}}`.
+//!
+//! Two traits of Go's templates are made here, for the template crate has them not: a field that isn't there is an
+//! error with its place, and an absent object (`.State.Health`) is false in `if` and an error when one looks into it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gotmpl::{MissingKey, Value};
+
+use super::json::Json;
+
+/// The texts that `json` gives for lists, objects and nulls, by the address of the value that stands for them. The
+/// values are kept with it, so that an address means one thing.
+#[derive(Default)]
+struct Texts {
+    by_address: HashMap<usize, String>,
+    kept: Vec<Value>,
+}
+
+/// Fields that are pointers in Docker's types: `null` is nothing there, and elsewhere an empty list.
+const POINTERS: &[&str] = &[
+    "Health",
+    "Healthcheck",
+    "Init",
+    "StopTimeout",
+    "OomKillDisable",
+    "PidsLimit",
+    "MemorySwappiness",
+    "SizeRw",
+    "SizeRootFs",
+    "NetworkSettings",
+    "ImageManifestDescriptor",
+    "IPAMConfig",
+    "HostConfig",
+    "Config",
+    "Server",
+];
+
+/// A parsed template.
+pub struct Template {
+    source: String,
+    /// What Go calls the type of the data, for errors; for data that is a map in Go, nothing.
+    kind: Option<&'static str>,
+}
+
+impl Template {
+    /// Keeps the template; `kind` is the name of Go's type of the data in errors, if it isn't a map.
+    pub fn new(source: &str, kind: Option<&'static str>) -> Template {
+        Template { source: labels_as_function(source), kind }
+    }
+
+    /// Runs the template over `data`.
+    pub fn render(&self, data: &Json) -> Result<String, String> {
+        self.run(data, false).map_err(|why| format!("template parsing error: {why}"))
+    }
+
+    /// Runs the template over the headings of a table: functions leave headings as they are.
+    pub fn render_headings(&self, data: &Json) -> String {
+        self.run(data, true).unwrap_or_default()
+    }
+
+    fn run(&self, data: &Json, headings: bool) -> Result<String, String> {
+        let mut texts = Texts::default();
+        let value = convert(data, "", &mut texts);
+        let mut template = gotmpl::Template::new("").missing_key(MissingKey::Error);
+        for (name, function) in functions(Arc::new(texts), headings) {
+            template = template.func(name, function);
+        }
+        let template = template.parse(&self.source).map_err(|e| format!("template: {e}"))?;
+        template.execute_to_string(&value).map_err(|error| self.explain(&error))
+    }
+
+    /// Go's words for an error while running.
+    fn explain(&self, error: &gotmpl::TemplateError) -> String {
+        let text = error.to_string();
+        let (key, what) = match error {
+            gotmpl::TemplateError::MissingKey { key } => (
+                key.clone(),
+                match self.kind {
+                    Some(kind) => format!("can't evaluate field {key} in type {kind}"),
+                    None => format!("map has no entry for key {key:?}"),
+                },
+            ),
+            _ => match text.split_once("can't evaluate field ").and_then(|(_, rest)| rest.split_once(' ')) {
+                Some((key, _)) => (key.to_string(), format!("nil pointer evaluating interface {{}}.{key}")),
+                None => {
+                    return format!(
+                        "template: :1: executing \"\": {}",
+                        text.trim_start_matches("execution error: ")
+                    );
+                }
+            },
+        };
+        let (line, column, expression) = self.place(&key);
+        format!("template: :{line}:{column}: executing \"\" at <{expression}>: {what}")
+    }
+
+    /// Where a field is named: line, column and the whole expression.
+    fn place(&self, key: &str) -> (usize, usize, String) {
+        let name = format!(".{key}");
+        let part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
+        let at = self.source.match_indices(&name).map(|(at, _)| at).find(|at| {
+            !self.source[at + name.len()..]
+                .starts_with(|letter: char| letter.is_alphanumeric() || letter == '_')
+        });
+        let Some(at) = at else { return (1, 0, name) };
+        let begin = self.source[..at].rfind(|letter| !part(letter)).map_or(0, |before| before + 1);
+        let end = self.source[at..].find(|letter| !part(letter)).map_or(self.source.len(), |end| at + end);
+        let line = self.source[..begin].matches('\n').count() + 1;
+        let column = begin - self.source[..begin].rfind('\n').map_or(0, |newline| newline + 1);
+        // Go counts to the field that fails.
+        (line, column + (at - begin), self.source[begin..end].to_string())
+    }
+}
+
+/// `.Label "x"` is a method in Docker; here it is a function of the row.
+fn labels_as_function(source: &str) -> String {
+    source.replace(".Label \"", "label $ \"").replace(".Label `", "label $ `")
+}
+
+fn convert(json: &Json, name: &str, texts: &mut Texts) -> Value {
+    match json {
+        Json::Null if POINTERS.contains(&name) => {
+            let value: Arc<str> = Arc::from(String::new());
+            texts.note(
+                Arc::as_ptr(&value).cast::<u8>() as usize,
+                "null".into(),
+                Value::String(value.clone()),
+            );
+            Value::String(value)
+        }
+        Json::Null => list(Vec::new(), "null".into(), texts),
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::Uint(number),
+            _ => Value::Float(number.as_f64().unwrap_or(0.0)),
+        },
+        Json::Text(text) => Value::String(Arc::from(text.as_str())),
+        Json::List(items) => {
+            let values = items.iter().map(|item| convert(item, "", texts)).collect();
+            list(values, json.compact(false), texts)
+        }
+        Json::Object(pairs) => {
+            let map: BTreeMap<Arc<str>, Value> = pairs
+                .iter()
+                .map(|(key, value)| (Arc::from(key.as_str()), convert(value, key, texts)))
+                .collect();
+            let map = Arc::new(map);
+            texts.note(Arc::as_ptr(&map) as usize, json.compact(false), Value::Map(map.clone()));
+            Value::Map(map)
+        }
+    }
+}
+
+fn list(values: Vec<Value>, text: String, texts: &mut Texts) -> Value {
+    let values: Arc<[Value]> = Arc::from(values);
+    texts.note(Arc::as_ptr(&values).cast::<u8>() as usize, text, Value::List(values.clone()));
+    Value::List(values)
+}
+
+impl Texts {
+    fn note(&mut self, address: usize, text: String, value: Value) {
+        self.by_address.insert(address, text);
+        self.kept.push(value);
+    }
+
+    /// The value as JSON.
+    fn json(&self, value: &Value) -> String {
+        let address = match value {
+            Value::Map(map) => Arc::as_ptr(map) as usize,
+            Value::List(items) => Arc::as_ptr(items).cast::<u8>() as usize,
+            Value::String(text) => Arc::as_ptr(text).cast::<u8>() as usize,
+            _ => 0,
+        };
+        if let Some(text) = self.by_address.get(&address) {
+            return text.clone();
+        }
+        plain(value).compact(false)
+    }
+}
+
+/// A value that a template made itself.
+fn plain(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int(number) => Json::Number((*number).into()),
+        Value::Uint(number) => Json::Number((*number).into()),
+        Value::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
+        Value::String(text) => Json::Text(text.to_string()),
+        Value::List(items) => Json::List(items.iter().map(plain).collect()),
+        Value::Map(map) => {
+            Json::Object(map.iter().map(|(key, value)| (key.to_string(), plain(value))).collect())
+        }
+        _ => Json::Null,
+    }
+}
+
+type Function = Box<dyn Fn(&[Value]) -> gotmpl::Result<Value> + Send + Sync>;
+
+/// The functions that Docker's templates have beside Go's own.
+fn functions(texts: Arc<Texts>, headings: bool) -> Vec<(&'static str, Function)> {
+    let on_text = |change: fn(&str) -> String| -> Function {
+        Box::new(move |arguments| {
+            let text = words(arguments, 0)?;
+            Ok(string(if headings { text } else { change(&text) }))
+        })
+    };
+    let same = || -> Function { Box::new(|arguments| Ok(arguments.first().cloned().unwrap_or(Value::Nil))) };
+    let of = |function: Function| if headings { same() } else { function };
+    vec![
+        (
+            "json",
+            of(Box::new(move |arguments| {
+                Ok(string(arguments.first().map_or("null".into(), |v| texts.json(v))))
+            })),
+        ),
+        ("split", of(Box::new(split))),
+        ("join", of(Box::new(join))),
+        ("title", on_text(title)),
+        ("lower", on_text(|text| text.to_lowercase())),
+        ("upper", on_text(|text| text.to_uppercase())),
+        ("pad", Box::new(pad)),
+        ("truncate", of(Box::new(truncate))),
+        ("label", Box::new(move |arguments| label(arguments, headings))),
+    ]
+}
+
+fn string(text: impl AsRef<str>) -> Value {
+    Value::String(Arc::from(text.as_ref()))
+}
+
+fn wrong(text: impl Into<String>) -> gotmpl::TemplateError {
+    gotmpl::TemplateError::Exec(text.into())
+}
+
+/// The argument at a place, which must be a string.
+fn words(arguments: &[Value], at: usize) -> gotmpl::Result<String> {
+    match arguments.get(at) {
+        Some(Value::String(text)) => Ok(text.to_string()),
+        Some(other) => {
+            Err(wrong(format!("wrong type for value; expected string; got {}", other.type_name())))
+        }
+        None => Err(wrong("wrong number of args")),
+    }
+}
+
+fn split(arguments: &[Value]) -> gotmpl::Result<Value> {
+    let (text, by) = (words(arguments, 0)?, words(arguments, 1)?);
+    let parts: Vec<Value> = if by.is_empty() {
+        text.chars().map(|letter| string(letter.to_string())).collect()
+    } else {
+        text.split(by.as_str()).map(string).collect()
+    };
+    Ok(Value::List(Arc::from(parts)))
+}
+
+fn join(arguments: &[Value]) -> gotmpl::Result<Value> {
+    let Some(Value::List(items)) = arguments.first() else {
+        return Err(wrong("wrong type for value; expected []string"));
+    };
+    let parts: gotmpl::Result<Vec<String>> = (0..items.len()).map(|at| words(items, at)).collect();
+    Ok(string(parts?.join(&words(arguments, 1)?)))
+}
+
+fn title(text: &str) -> String {
+    let mut begins = true;
+    let change = |letter: char| {
+        let upper = begins && letter.is_alphabetic();
+        begins = !(letter.is_alphanumeric() || letter == '_' || letter == '\'');
+        if upper { letter.to_uppercase().collect::<String>() } else { letter.to_string() }
+    };
+    text.chars().map(change).collect()
+}
+
+fn pad(arguments: &[Value]) -> gotmpl::Result<Value> {
+    let text = words(arguments, 0)?;
+    let spaces = |at: usize| match arguments.get(at).and_then(Value::as_int) {
+        Some(number) => Ok(" ".repeat(usize::try_from(number).unwrap_or(0).min(4096))),
+        None => Err(wrong("wrong type for value; expected int")),
+    };
+    if text.is_empty() {
+        return Ok(string(text));
+    }
+    Ok(string(format!("{}{text}{}", spaces(1)?, spaces(2)?)))
+}
+
+fn truncate(arguments: &[Value]) -> gotmpl::Result<Value> {
+    let text = words(arguments, 0)?;
+    let length = arguments
+        .get(1)
+        .and_then(Value::as_int)
+        .ok_or_else(|| wrong("wrong type for value; expected int"))?;
+    let mut end = usize::try_from(length).unwrap_or(0).min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Ok(string(&text[..end]))
+}
+
+/// The label of a row, or as a heading the last part of its name.
+fn label(arguments: &[Value], headings: bool) -> gotmpl::Result<Value> {
+    let name = words(arguments, 1)?;
+    if headings {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        return Ok(string(last.replace(['-', '_'], " ")));
+    }
+    let labels = arguments.first().and_then(|row| row.field(super::LABELS));
+    let found = labels.and_then(|labels| labels.field(&name)).cloned();
+    Ok(found.unwrap_or_else(|| string("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(template: &str) -> Result<String, String> {
+        let data = r#"{"Name":"/x","State":{"Status":"running","Pid":7,"Health":null},"Args":["a","b"],"Binds":null,
+                       "Env":[],"Big":18446744073709551615,"Labels":{"b":"2","a":"1"}}"#;
+        Template::new(template, None).render(&serde_json::from_str(data).unwrap())
+    }
+
+    #[test]
+    fn templates_give_what_docker_gives() {
+        for (template, expected) in [
+            ("{{.Name}} {{.State.Pid}}", "/x 7"),
+            ("{{json .State}}", r#"{"Status":"running","Pid":7,"Health":null}"#),
+            ("{{json .Args}}{{json .Binds}}{{json .Name}}{{json .State.Health}}", r#"["a","b"]null"/x"null"#),
+            ("{{.Args}} {{.Binds}} {{len .Binds}}", "[a b] [] 0"),
+            ("{{join .Args \",\"}} {{upper .Name}} {{title \"a b\"}} {{truncate .Name 1}}", "a,b /X A B /"),
+            ("{{if .State.Health}}yes{{else}}no{{end}}", "no"),
+            ("{{range $k, $v := .Labels}}{{$k}}={{$v}};{{end}}", "a=1;b=2;"),
+            ("{{index .Labels \"a\"}} {{index .Args 1}}", "1 b"),
+            ("{{range .Args}}{{println .}}{{end}}", "a\nb\n"),
+            ("{{pad .Name 1 2}}|{{.Big}}", " /x  |18446744073709551615"),
+            ("{{index (split \"a:b\" \":\") 1}}", "b"),
+        ] {
+            assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn errors_have_gos_words() {
+        for (template, expected) in [
+            ("{{.Nope}}", "template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\""),
+            ("{{.Nope.X}}", "template: :1:2: executing \"\" at <.Nope.X>: map has no entry for key \"Nope\""),
+            (
+                "{{.State.Nope}}",
+                "template: :1:8: executing \"\" at <.State.Nope>: map has no entry for key \"Nope\"",
+            ),
+        ] {
+            assert_eq!(
+                render(template).unwrap_err(),
+                format!("template parsing error: {expected}"),
+                "{template}"
+            );
+        }
+        assert!(render("{{.State.Health.Status}}").is_err());
+        assert!(render("{{.Name").is_err() && render("{{nope .}}").is_err());
+    }
+}

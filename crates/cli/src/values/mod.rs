@@ -1,0 +1,16 @@
+//! Values of flags: text in, value or Docker's complaint out. Pure but for the files that a flag names.
+
+pub mod cpus;
+mod csv;
+pub mod device;
+pub mod duration;
+pub mod environment;
+pub mod mount;
+pub mod names;
+pub mod pairs;
+pub mod refused;
+pub mod restart;
+pub mod security;
+pub mod size;
+pub mod time;
+pub mod ulimit;

@@ -1,0 +1,28 @@
+//! The flags of `run` and `create` that belong to later work: refused with a sentence, never ignored.
+
+/// The flags of `run` and `create` that this version refuses, with what there is instead.
+pub const REFUSED: &[(&str, &str)] = &[
+    ("publish", "published ports are not supported in this version; use --network host"),
+    ("publish-all", "published ports are not supported in this version; use --network host"),
+    ("network-alias", "user-defined networks are not supported in this version"),
+    ("link", "links are not supported in this version; use --network container:NAME"),
+    ("link-local-ip", "user-defined networks are not supported in this version"),
+    ("ip", "user-defined networks are not supported in this version"),
+    ("ip6", "user-defined networks are not supported in this version"),
+    ("mac-address", "user-defined networks are not supported in this version"),
+    ("volumes-from", "volumes are not supported in this version; use --volume with folders of the host"),
+    ("volume-driver", "volumes are not supported in this version; use --volume with folders of the host"),
+    ("gpus", "GPUs are not supported; give single devices with --device"),
+    ("health-cmd", "health checks are not supported in this version"),
+    ("health-interval", "health checks are not supported in this version"),
+    ("health-retries", "health checks are not supported in this version"),
+    ("health-start-interval", "health checks are not supported in this version"),
+    ("health-start-period", "health checks are not supported in this version"),
+    ("health-timeout", "health checks are not supported in this version"),
+    ("storage-opt", "storage options are not supported: containers share the data root's file system"),
+    ("use-api-socket", "mounting the API's socket is not supported; use --volume with the socket's path"),
+    ("cpu-count", "Windows containers are not supported"),
+    ("cpu-percent", "Windows containers are not supported"),
+    ("io-maxbandwidth", "Windows containers are not supported"),
+    ("io-maxiops", "Windows containers are not supported"),
+];
