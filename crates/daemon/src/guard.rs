@@ -6,7 +6,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use std::time::{Duration, Instant};
+
 use crate::error::Error;
+
+/// How long a killed daemon may take until it is gone.
+const DYING: Duration = Duration::from_secs(2);
 
 /// Holds the data root; let go when dropped.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(crate) fn lock(data_root: &Path) -> Result<Lock, Error> {
     let path = data_root.join("daemon.lock");
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed)?;
-    match file.try_lock() {
+    match patient_lock(&file) {
         Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(Error::Busy {
             why: format!(
@@ -30,6 +35,20 @@ pub(crate) fn lock(data_root: &Path) -> Result<Lock, Error> {
             ),
         }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Take the lock, waiting a moment for a daemon that is just being killed: until its last thread is gone the kernel
+/// keeps its locks, and whoever starts the next one right after `kill -9` would meet them.
+fn patient_lock(file: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + DYING;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
     }
 }
 
@@ -72,13 +91,20 @@ impl Drop for PidFile {
     }
 }
 
-/// Whether `pid` is alive and runs our program: numbers are used again after a reboot.
+/// Whether `pid` is alive and runs our program: numbers are used again after a reboot. A zombie is dead; who should
+/// reap it is slow, not alive.
 fn is_daemon(pid: u32) -> bool {
-    if pid == std::process::id() {
+    if pid == std::process::id() || state(pid) == Some('Z') {
         return false;
     }
     let command = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     command(&pid.to_string()).is_some_and(|theirs| Some(theirs) == command("self"))
+}
+
+/// The state letter of `/proc/PID/stat`, which stands behind the last bracket (proc_pid_stat(5)).
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 #[cfg(test)]
@@ -94,6 +120,25 @@ mod tests {
         assert!(refused.starts_with("another daemon uses the data root"), "{refused}");
         drop(held);
         assert!(lock(&root).is_ok());
+    }
+
+    #[test]
+    fn a_daemon_that_is_going_away_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        let releaser = std::thread::spawn(move || drop(held));
+        assert!(lock(folder.path()).is_ok());
+        releaser.join().unwrap();
+    }
+
+    #[test]
+    fn a_zombie_is_no_daemon() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        while state(child.id()) != Some('Z') {
+            std::thread::yield_now();
+        }
+        assert!(!is_daemon(child.id()));
+        child.wait().unwrap();
     }
 
     #[test]
