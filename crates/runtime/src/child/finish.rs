@@ -21,8 +21,8 @@ pub(crate) struct Prepared {
     env: Vec<OsString>,
 }
 
-/// Takes on rights and identity and finds the program. From here on the process has no more rights than the program,
-/// and no descriptors but the standard streams, the preserved ones, the reporter's and `kept`: whatever owned another
+/// Takes on rights and identity and finds the program. From here on the process has no more rights than the program
+/// (but for the one that installing a filter takes, see [`identity::assume`]), and no descriptors but the standard streams, the preserved ones, the reporter's and `kept`: whatever owned another
 /// must never be dropped.
 pub(crate) fn prepare(
     root: OwnedFd,
@@ -43,9 +43,6 @@ pub(crate) fn prepare(
     let identity = accounts::resolve(root.as_fd(), &plan.user)?;
     if plan.no_new_privileges {
         process::set_no_new_privileges().at(Step::NoNewPrivileges)?;
-    } else {
-        // Without no_new_privs a filter takes a right that is about to be given up.
-        install_filter(plan, reporter)?;
     }
     limits::set_own(&plan.limits)?;
     identity::assume(root.as_fd(), plan, &identity)?;
@@ -53,7 +50,7 @@ pub(crate) fn prepare(
     keep_only(preserve_fds, kept, reporter)?;
     let env = environment(plan, identity.home.as_deref());
     let program = program::find(&plan.args[0], &env)?;
-    if plan.no_new_privileges && plan.seccomp.as_ref().is_some_and(crate::seccomp::Program::has_listener) {
+    if plan.seccomp.as_ref().is_some_and(crate::seccomp::Program::has_listener) {
         // Its listener must reach the supervisor while somebody waits for it.
         install_filter(plan, reporter)?;
     }
@@ -88,14 +85,13 @@ fn install_filter(plan: &ProcessPlan, reporter: &Reporter<'_>) -> Done {
 }
 
 impl Prepared {
-    /// Becomes the program; returns only with the reason why not. Signals get their defaults; the filter that needs no
-    /// rights comes last, so that the runtime's own calls are not judged by it.
+    /// Becomes the program; returns only with the reason why not. Signals get their defaults; the filter comes last, so
+    /// that the runtime's own calls are not judged by it: an old profile knows none of the newer ones.
     pub(crate) fn exec(self, plan: &ProcessPlan) -> Failure {
         signal::reset();
-        if plan.no_new_privileges
-            && let Some(filter) = plan.seccomp.as_ref().filter(|filter| !filter.has_listener())
-            && let Err(failure) = filter.install().at(Step::Seccomp)
-        {
+        let filter = plan.seccomp.as_ref().filter(|filter| !filter.has_listener());
+        let installed = filter.map_or(Ok(None), |filter| filter.install().at(Step::Seccomp));
+        if let Err(failure) = installed.and_then(|_| identity::settle(plan)) {
             return failure;
         }
         match exe::exec_path(&self.program, self.args, self.env) {

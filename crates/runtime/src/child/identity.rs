@@ -27,10 +27,32 @@ pub(crate) fn assume(root: BorrowedFd<'_>, plan: &ProcessPlan, identity: &Identi
     }
     rustix::process::umask(Mode::from_raw_mode(plan.user.umask.unwrap_or(0o022) & 0o777));
     process::keep_capabilities(false).at(Step::Capabilities)?;
-    if let Some(wanted) = &plan.capabilities {
-        set_capabilities(wanted)?;
+    match held_for_filter(plan)? {
+        0 => settle(plan),
+        held => {
+            let wanted = plan.capabilities.unwrap_or(process::capabilities().at(Step::Capabilities)?);
+            set_capabilities(&Capabilities {
+                effective: wanted.effective | held,
+                permitted: wanted.permitted | held,
+                ambient: 0,
+                ..wanted
+            })
+        }
     }
-    Ok(())
+}
+
+/// Without no_new_privs the kernel lets only CAP_SYS_ADMIN install a filter: it is kept until that is done.
+fn held_for_filter(plan: &ProcessPlan) -> Done<u64> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    if plan.seccomp.is_none() || plan.no_new_privileges {
+        return Ok(0);
+    }
+    Ok(process::capabilities().at(Step::Capabilities)?.permitted & SYS_ADMIN)
+}
+
+/// The capabilities of the program, and no other.
+pub(crate) fn settle(plan: &ProcessPlan) -> Done {
+    plan.capabilities.as_ref().map_or(Ok(()), set_capabilities)
 }
 
 fn set_user(identity: &Identity) -> Done {
