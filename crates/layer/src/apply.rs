@@ -382,7 +382,10 @@ impl<'a> Extraction<'a> {
 
     /// Gives folders their times.
     fn finish(&mut self) -> Result<()> {
-        for (path, time) in std::mem::take(&mut self.times) {
+        // Sorted, so that the folders of one parent follow each other and its descriptor is at hand.
+        let mut times: Vec<_> = std::mem::take(&mut self.times).into_iter().collect();
+        times.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (path, time) in times {
             let folder = self.folders.open(&path).map_err(|e| (e, ()));
             match folder {
                 Ok(Some(folder)) => metadata::set_time(folder.as_fd(), b".", time)

@@ -2,12 +2,12 @@
 //! bounded number of descriptors.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat};
 use rustix::io::Errno;
 
-use crate::resolve::Folders;
+use crate::resolve::{Folders, retrying};
 use crate::tar::printable;
 use crate::{Error, Result};
 
@@ -63,6 +63,10 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
+}
+
 /// The paths of a folder's entries, last first: they are taken from the end.
 fn children(folder: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<Vec<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -72,25 +76,71 @@ fn children(folder: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<Vec<Vec<u
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            let prefix = if path.is_empty() { &[][..] } else { &[path, b"/"].concat()[..] };
-            paths.push([prefix, name].concat());
+            paths.push(join(path, name));
         }
     }
     paths.sort_unstable_by(|a, b| b.cmp(a));
     Ok(paths)
 }
 
-/// Bytes in the regular files below a folder, hard links counted once.
+/// Bytes in the regular files below a folder, hard links counted once. However many files a folder has, their
+/// names are not remembered; folders nested deeper than a path can be long are left out.
 pub fn usage(root: BorrowedFd<'_>) -> Result<u64> {
-    let mut seen = HashSet::new();
-    let mut bytes = 0;
-    walk(root, |entry| {
-        let regular = FileType::from_raw_mode(entry.stat.st_mode) == FileType::RegularFile;
-        let mut first = || entry.stat.st_nlink == 1 || seen.insert((entry.stat.st_dev, entry.stat.st_ino));
-        if regular && first() {
-            bytes += entry.stat.st_size as u64;
+    let fail =
+        |path: &[u8], e: Errno| Error::Io { operation: "look at", name: printable(path), source: e.into() };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut sum = Sum::default();
+    let mut pending = vec![Vec::new()];
+    while let Some(path) = pending.pop() {
+        let name = if path.is_empty() { &b"."[..] } else { &path };
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match retrying(|| openat2(root, name, flags, Mode::empty(), beneath)) {
+            Ok(folder) => sum.folder(&folder, &path, &mut pending).map_err(|e| fail(&path, e))?,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => {}
+            Err(errno) => return Err(fail(&path, errno)),
+        }
+    }
+    Ok(sum.bytes)
+}
+
+#[derive(Default)]
+struct Sum {
+    bytes: u64,
+    linked: HashSet<(u64, u64)>,
+}
+
+impl Sum {
+    fn folder(
+        &mut self,
+        folder: &OwnedFd,
+        path: &[u8],
+        pending: &mut Vec<Vec<u8>>,
+    ) -> rustix::io::Result<()> {
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            match entry.file_type() {
+                FileType::Directory => pending.push(join(path, name.to_bytes())),
+                FileType::RegularFile | FileType::Unknown => {
+                    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                        Ok(stat) => self.file(&stat),
+                        Err(Errno::NOENT) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                _ => {}
+            }
         }
         Ok(())
-    })?;
-    Ok(bytes)
+    }
+
+    fn file(&mut self, stat: &Stat) {
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if regular && (stat.st_nlink == 1 || self.linked.insert((stat.st_dev, stat.st_ino))) {
+            self.bytes += stat.st_size as u64;
+        }
+    }
 }

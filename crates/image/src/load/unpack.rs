@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Bytes between two progress events.
 const PROGRESS_STEP: u64 = 512 << 10;
 
+/// overlayfs stacks 500 folders.
+const MAX_LAYERS: usize = 499;
+
 /// Unpacks what isn't there yet.
 pub(super) struct Unpacker<'a> {
     store: &'a Store,
@@ -50,6 +53,12 @@ impl<'a> Unpacker<'a> {
             let reason =
                 format!("invalid manifest, layers length mismatch: expected {expected}, got {found}");
             return Err(Error::Invalid(reason));
+        }
+        if diff_ids.len() > MAX_LAYERS {
+            return Err(Error::Invalid(format!(
+                "max depth exceeded: {} layers, not more than {MAX_LAYERS}",
+                diff_ids.len()
+            )));
         }
         let mut chain = Vec::new();
         let mut layers = Vec::new();

@@ -156,3 +156,28 @@ fn a_full_disk_is_told_and_left_as_it_was() {
         outcome.unwrap();
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever is damaged in an archive: no panic, and what was loaded can be deleted without a trace.
+    #[test]
+    fn damaged_archives_leave_nothing(
+        damage in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>()), 1..6),
+    ) {
+        let yard = Yard::new();
+        let layers = [tar(&[("a", b"1")]), tar(&[(".wh.a", b"")])];
+        yard.load(&docker_archive(&["x:y"], &[&layers[0], &layers[1]])).unwrap();
+        let mut bytes = yard.save(&["x:y"]);
+        yard.store.images().delete(&yard.store.images().resolve("x:y").unwrap().id).unwrap();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for image in yard.load(&bytes).unwrap_or_default() {
+            yard.store.images().delete(&image.id).unwrap();
+        }
+        yard.store.sweep().unwrap();
+        proptest::prop_assert_eq!(yard.counts(), [0; 4]);
+    }
+}

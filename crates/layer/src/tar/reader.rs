@@ -64,6 +64,8 @@ struct Extended {
     gnu_name: Option<Vec<u8>>,
     gnu_link: Option<Vec<u8>>,
     bytes: u64,
+    /// Whether the entry they belong to must still come.
+    dangling: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -104,10 +106,10 @@ impl<'a> Reader<'a> {
         let mut extended = Extended::default();
         loop {
             let Some(block) = self.header_block()? else {
-                let dangling = extended.bytes > 0;
-                return if dangling { Err(Error::Truncated) } else { Ok(None) };
+                return if extended.dangling { Err(Error::Truncated) } else { Ok(None) };
             };
             self.count_entry()?;
+            extended.dangling |= matches!(block[field::TYPE], b'x' | b'X' | b'L' | b'K');
             match block[field::TYPE] {
                 b'x' | b'X' => extended.pax = Pax::parse(&self.extended_data(&block, &mut extended.bytes)?)?,
                 b'g' => drop(self.extended_data(&block, &mut extended.bytes)?),
