@@ -1,7 +1,9 @@
+//! The built-in image loads: the shortest way through the whole crate.
+
 use super::*;
 use boxship_store::Paths;
 
-pub(crate) fn store() -> (tempfile::TempDir, Store) {
+fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(Paths::new(dir.path().join("data"), dir.path().join("exec"))).unwrap();
     (dir, store)
