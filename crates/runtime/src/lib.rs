@@ -20,6 +20,7 @@ mod container;
 mod create;
 mod error;
 mod exec;
+mod foreign;
 mod hooks;
 mod limits;
 mod message;

@@ -14,6 +14,7 @@ use rustix::fs::CWD;
 
 use crate::child::mounts::apply_options;
 use crate::error::{Error, Result};
+use crate::foreign;
 use crate::mount_options::{Bind, Options};
 use crate::plan::{MountPlan, Plan, Root, What, map_text};
 
@@ -39,7 +40,12 @@ pub(crate) fn root(described: Option<&Mount>, root: &Root) -> Result<OwnedFd> {
 }
 
 fn copy(source: &Path, bind: Bind) -> Result<OwnedFd> {
-    mount::copy(CWD, source, bind == Bind::Recursive).map_err(|error| Error::File {
+    let recursive = bind == Bind::Recursive;
+    let copied = match (mount::copy(CWD, source, recursive), foreign::parse(source)) {
+        (Err(error), Some((pid, path))) if error.errno == Errno::INVAL => foreign::copy(pid, &path, recursive),
+        (copied, _) => copied,
+    };
+    copied.map_err(|error| Error::File {
         operation: "bind source",
         path: source.to_owned(),
         source: error.errno.into(),
