@@ -13,6 +13,7 @@ use std::time::Duration;
 use boxship_shim::Exit;
 use boxship_shim::protocol::Event;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::configuration::Configuration;
@@ -43,6 +44,8 @@ pub(crate) struct Driver {
     publish: watch::Sender<Snapshot>,
     requests: mpsc::UnboundedReceiver<Request>,
     pub(super) shim: Option<Attended>,
+    /// The end of the last shim's process: with it goes the last hold on the container's mounts.
+    pub(super) leaving: Option<JoinHandle<()>>,
     pub(super) backoff: Backoff,
     /// When the policy starts it again.
     pub(super) restart_at: Option<Instant>,
@@ -63,6 +66,7 @@ impl Driver {
             publish,
             requests,
             shim: None,
+            leaving: None,
             backoff: Backoff::default(),
             restart_at: None,
             restart_expected: false,
@@ -224,9 +228,7 @@ impl Driver {
     /// The shim is gone. If it did not tell of the end, its record does; without one it was killed.
     async fn on_shim_gone(&mut self) -> ControlFlow<()> {
         let Some(shim) = self.shim.take() else { return ControlFlow::Continue(()) };
-        if let Some(process) = shim.process {
-            reap(process).await;
-        }
+        self.leaving = shim.process.map(|process| tokio::spawn(reap(process)));
         if shim.ended {
             return ControlFlow::Continue(());
         }
@@ -241,7 +243,8 @@ impl Driver {
         self.on_exit(&exit).await
     }
 
-    /// Waits until the shim of the last run has removed its traces.
+    /// Waits until the shim of the last run has removed its traces. Its process may take longer to end (the kernel
+    /// takes the mounts apart with it), which only a new run must wait for.
     pub(super) async fn let_shim_leave(&mut self) -> Result<()> {
         let Some(mut shim) = self.shim.take() else { return Ok(()) };
         let leaves = async { while shim.events.next().await.is_some() {} };
@@ -252,9 +255,7 @@ impl Driver {
                 self.container.id
             )));
         }
-        if let Some(process) = shim.process {
-            reap(process).await;
-        }
+        self.leaving = shim.process.map(|process| tokio::spawn(reap(process)));
         Ok(())
     }
 

@@ -97,9 +97,6 @@ impl Driver {
             Status::Exited | Status::Created if configuration.auto_remove() && state.started_at != 0 => {
                 return self.remove_itself().await;
             }
-            Status::Restarting if self.restart_at.is_none() => {
-                self.change(|state| state.status = Status::Exited);
-            }
             _ => {}
         }
         let wants = wants_start_at_open(
@@ -109,9 +106,13 @@ impl Driver {
             state.stopped_by_user,
             state.started_at != 0,
         );
-        let idle = !self.state().is_running();
-        if wants && idle {
+        // The pause before a restart was cut short by the end of the engine.
+        let paused = state.status == Status::Restarting && self.restart_at.is_none();
+        if wants && (paused || !state.is_running()) {
             return self.restart_by_policy().await;
+        }
+        if paused {
+            self.change(|state| state.status = Status::Exited);
         }
         ControlFlow::Continue(())
     }

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 
 use boxship_oci::ContainerId;
 use boxship_oci::runtime::Spec;
-use boxship_shim::Exit;
 use boxship_shim::protocol::{FailureKind, LaunchRequest, Request as Ask};
 
 use super::configuration::Configuration;
 use super::driver::{Attended, Driver};
-use super::handle::Waiting;
 use super::request::Request;
 use super::state::{self, Status};
 use super::{log_target, network_files, specification};
@@ -86,8 +84,7 @@ impl Driver {
     /// Starts it, whoever wants it; the failure is recorded, and `--rm` removes what could not be started.
     async fn start(&mut self) -> (Result<()>, ControlFlow<()>) {
         match self.launch().await {
-            Ok(None) => (Ok(()), ControlFlow::Continue(())),
-            Ok(Some(exit)) => (Ok(()), self.on_exit(&exit).await),
+            Ok(()) => (Ok(()), ControlFlow::Continue(())),
             Err(failed) => {
                 drop(self.container.take_waiting());
                 self.change(|state| state.start_failed(failed.code, &failed.error.to_string()));
@@ -100,13 +97,14 @@ impl Driver {
         }
     }
 
-    /// From state to process. An exit means that it ended (and its shim left) before we could listen.
-    async fn launch(&mut self) -> Result<Option<Exit>, Failed> {
+    /// From state to process. The shim is listened to before the program starts: no end is too quick to be heard.
+    async fn launch(&mut self) -> Result<(), Failed> {
         self.let_shim_leave().await?;
+        if let Some(leaving) = self.leaving.take() {
+            // Two overlays must not share one upper folder.
+            let _ = leaving.await;
+        }
         let request = self.prepare().await?;
-        let waiting = self.container.take_waiting();
-        let at_once = waiting.is_empty();
-        let request = LaunchRequest { start: at_once, ..request };
         let launched = match self.engine.inner.launcher.launch(request).await {
             Ok(launched) => launched,
             Err(error) => {
@@ -114,25 +112,24 @@ impl Driver {
                 return Err(refused(error));
             }
         };
-        let pid = launched.pid.unsigned_abs();
-        let events = self.container.shim.events().await;
-        if !at_once && let Err(error) = self.release(waiting).await {
-            let _ = self.container.shim.tell(&Ask::Delete).await;
-            shim_link::reap(launched.shim).await;
-            return Err(error);
-        }
-        let started_at = state::now();
-        self.change(|state| state.started(pid, started_at));
-        self.tell("start", &[]);
-        match events {
-            Ok((_, events)) => {
+        let released = match self.container.shim.events().await {
+            Ok((_, events)) => self.release().await.map(|()| events),
+            Err(error) => Err(refused(error)),
+        };
+        match released {
+            Ok(events) => {
                 self.attend(events, Some(launched.shim));
-                Ok(None)
+                let (pid, at) = (launched.pid.unsigned_abs(), state::now());
+                self.change(|state| state.started(pid, at));
+                self.tell("start", &[]);
+                Ok(())
             }
-            Err(error) => {
+            Err(failed) => {
+                // It may be gone already, with all its traces.
+                let _ = self.container.shim.tell(&Ask::Delete).await;
                 shim_link::reap(launched.shim).await;
-                let exit = self.container.shim.exit_record().ok_or_else(|| refused(error))?;
-                Ok(Some(exit))
+                self.discard_bundle().await;
+                Err(failed)
             }
         }
     }
@@ -143,8 +140,8 @@ impl Driver {
     }
 
     /// Joins the clients that wait, then starts the created container.
-    async fn release(&self, waiting: Vec<Waiting>) -> Result<(), Failed> {
-        for client in waiting {
+    async fn release(&self) -> Result<(), Failed> {
+        for client in self.container.take_waiting() {
             match self.container.shim.attach(client.streams).await {
                 // A client that went away meanwhile takes nothing with it.
                 Ok(joined) => drop(client.reply.send(joined)),
@@ -178,7 +175,7 @@ impl Driver {
                 log: log_target::of(&engine, &configuration)?,
                 directory,
                 spec,
-                start: true,
+                start: false,
             })
         })
         .await
