@@ -42,7 +42,9 @@ pub(crate) fn root(described: Option<&Mount>, root: &Root) -> Result<OwnedFd> {
 fn copy(source: &Path, bind: Bind) -> Result<OwnedFd> {
     let recursive = bind == Bind::Recursive;
     let copied = match (mount::copy(CWD, source, recursive), foreign::parse(source)) {
-        (Err(error), Some((pid, path))) if error.errno == Errno::INVAL => foreign::copy(pid, &path, recursive),
+        (Err(error), Some((pid, path))) if error.errno == Errno::INVAL => {
+            foreign::copy(pid, &path, recursive)
+        }
         (copied, _) => copied,
     };
     copied.map_err(|error| Error::File {
