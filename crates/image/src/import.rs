@@ -10,6 +10,7 @@ use boxship_oci::reference::Reference;
 use boxship_store::{Expected, ImageLayer, Lease, NewImage, Store};
 
 use crate::load::{media_type, own_manifest};
+use crate::rest::drop_rest;
 use crate::{Error, Result, changes};
 
 /// What `docker import` is told beside the archive.
@@ -29,14 +30,15 @@ pub struct Import {
 
 /// Imports an archive (plain, gzip or zstd) and returns the new image's id.
 pub fn import(store: &Store, archive: &mut (dyn Read + Send), import: &Import) -> Result<Digest> {
-    // Looked at first: a mistake in them should not cost a long upload.
-    let config = changes::apply(ContainerConfig::default(), &import.changes)?;
     let lease = store.lease();
-    let imported = import_held(store, archive, import, config, &lease);
+    // The instructions are looked at first: a mistake in them should not cost the unpacking.
+    let imported = changes::apply(ContainerConfig::default(), &import.changes)
+        .and_then(|config| import_held(store, archive, import, config, &lease));
     let cleaned = store.images().abandon(lease);
     if imported.is_err() {
         // A full disk wants the space of what was half unpacked back now.
         let _ = store.sweep();
+        drop_rest(archive);
     }
     let id = imported?;
     cleaned?;

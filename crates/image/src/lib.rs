@@ -20,6 +20,7 @@ pub mod hello;
 mod history;
 mod import;
 mod load;
+mod rest;
 mod save;
 
 pub use config::config;

@@ -21,6 +21,7 @@ use boxship_oci::reference::Reference;
 use boxship_store::{Lease, NewImage, Store};
 
 use crate::Result;
+use crate::rest::drop_rest;
 use files::Files;
 use unpack::Unpacker;
 pub(crate) use unpack::{media_type, own_manifest};
@@ -94,6 +95,7 @@ pub fn load(
     if loaded.is_err() {
         // The half unpacked layers are in the trash; a full disk wants their space back now.
         let _ = store.sweep();
+        drop_rest(archive);
     }
     let loaded = loaded?;
     cleaned?;
