@@ -156,7 +156,7 @@ fn commands_on_a_container_that_runs() {
         "unpause box",
         "rm box",
         "rm -f box",
-        "top box -o pid,args",
+        "top box -o args",
         "inspect --format {{.State.Running}}{{.State.ExitCode}} box",
         "logs box",
         "rename box box",

@@ -59,8 +59,18 @@ fn what_cannot_be_run() {
 fn a_name_in_use_is_a_conflict() {
     let host = host();
     host.boxship(["create", "--name", "box", "busybox"]).ok();
-    refused(&host, &["create", "--name", "box", "busybox"], 1, "The container name \"/x\" is already in use");
-    refused(&host, &["run", "--name", "box", "busybox"], 125, "You have to remove (or rename) that container");
+    refused(
+        &host,
+        &["create", "--name", "box", "busybox"],
+        1,
+        "The container name \"/box\" is already in use",
+    );
+    refused(
+        &host,
+        &["run", "--name", "box", "busybox"],
+        125,
+        "You have to remove (or rename) that container",
+    );
     assert_eq!(host.boxship(["ps", "-aq"]).ok().lines().count(), 1);
     refused(&host, &["rmi", "busybox"], 1, "conflict");
 }

@@ -13,7 +13,7 @@ struct Terminal {
 
 impl Terminal {
     fn open(host: &Host, name: &str, line: &str) -> Terminal {
-        let terminal = Terminal { socket: host.dir().join(name).display().to_string() };
+        let terminal = Terminal { socket: host.dir().join(format!("tmux-{name}")).display().to_string() };
         let command = format!(
             "env DOCKER_HOST={} BOXSHIP_NO_AUTOSTART=1 {line}; echo ended:$?; exec sleep 1000",
             host.address()
@@ -53,7 +53,8 @@ impl Drop for Terminal {
 fn a_shell_in_a_terminal() {
     let host = host();
     for client in [env!("CARGO_BIN_EXE_boxship"), "docker"] {
-        let terminal = Terminal::open(&host, "shell", &format!("{client} run -it --rm --name box busybox sh"));
+        let terminal =
+            Terminal::open(&host, "shell", &format!("{client} run -it --rm --name box busybox sh"));
         terminal.expect("/ #");
         terminal.send(&["stty size; tty", "Enter"]);
         terminal.expect("30 100");
