@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use boxship_oci::digest::Digest;
 use rusqlite::Connection;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::io as failed;
+use crate::hasher::Hasher;
 use crate::leases::Held;
 use crate::open::Inner;
 use crate::{Error, Lease, Result, trash};
@@ -39,7 +39,7 @@ pub struct BlobWriter<'a> {
     file: File,
     /// Where it is being written; `None` once it is renamed.
     path: Option<PathBuf>,
-    hash: Sha256,
+    hash: Hasher,
     size: u64,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Content<'a> {
         let path = self.store.paths.ingest().join(trash::random_name()?);
         let file =
             OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed("create", &path))?;
-        Ok(BlobWriter { store: self.store, lease, file, path: Some(path), hash: Sha256::new(), size: 0 })
+        Ok(BlobWriter { store: self.store, lease, file, path: Some(path), hash: Hasher::new(), size: 0 })
     }
 
     /// Writes a small blob at once.
@@ -163,8 +163,7 @@ impl BlobWriter<'_> {
 
     /// Verifies what was promised and makes the blob visible.
     pub fn finish(mut self, expected: Option<&Digest>, size: Option<u64>) -> Result<Blob> {
-        let hash = std::mem::take(&mut self.hash);
-        let found = Digest::sha256(hash.finalize().into());
+        let found = std::mem::replace(&mut self.hash, Hasher::new()).finish();
         if let Some(expected) = size.filter(|size| *size != self.size) {
             return Err(Error::SizeMismatch { expected, found: self.size });
         }

@@ -77,9 +77,9 @@ pub enum Error {
         found: u64,
     },
     /// A layer's archive could not be unpacked.
-    #[error("unpack layer {layer}")]
+    #[error("unpack {layer}")]
     Unpack {
-        /// The layer as its image calls it.
+        /// The layer, as its image calls it, or the archive.
         layer: String,
         /// The extractor's answer.
         #[source]

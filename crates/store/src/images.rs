@@ -6,8 +6,9 @@ use boxship_oci::digest::{Digest, is_lower_hex};
 use boxship_oci::reference::Reference;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::layers::{digest, sync_folder};
+use crate::layers::digest;
 use crate::open::Inner;
+use crate::sync::{sync, sync_path};
 use crate::{Error, Lease, Result, UnpackedLayer, trash};
 
 /// The longest configuration that is read.
@@ -94,15 +95,15 @@ impl Images<'_> {
     /// there afterwards, durable, or none. Recorded already: names are added.
     pub fn create(&self, images: &[NewImage], mut unpacked: Vec<UnpackedLayer>) -> Result<()> {
         let layers = self.store.paths.layers();
-        self.store.sync()?;
+        sync(self.store, images, &unpacked)?;
         let mut names = Vec::new();
         for layer in &mut unpacked {
             let name = trash::random_name()?;
             layer.settle(&layers, &name)?;
             names.push(name);
         }
-        sync_folder(&layers)?;
-        sync_folder(&self.store.paths.blobs())?;
+        sync_path(&layers)?;
+        sync_path(&self.store.paths.blobs())?;
         let recorded = self.store.db.write(|tx| {
             let mut recorded = Vec::new();
             for (layer, name) in unpacked.iter().zip(&names) {
@@ -132,6 +133,15 @@ impl Images<'_> {
     /// [`Images::get`] inside a transaction of the engine's.
     pub fn get_in(&self, tx: &Transaction<'_>, id: &Digest) -> Result<Image> {
         get(tx, id)
+    }
+
+    /// The chain id of an image's topmost layer, `None` when it has no layer; an error when there is no image.
+    pub(crate) fn top_in(&self, c: &Connection, id: &Digest) -> Result<Option<Digest>> {
+        if !exists(c, id)? {
+            return Err(Error::NoSuchImage(id.to_string()));
+        }
+        let query = "SELECT chain_id FROM image_layers WHERE image = ?1 ORDER BY position DESC LIMIT 1";
+        column(c, query, &id.to_string())?.first().map(|id| digest(id)).transpose()
     }
 
     /// Finds an image as Docker does: by name (tag `latest` when none is said), `name@digest`, whole id with or

@@ -7,7 +7,6 @@
 //! ```
 //! A row is used by images (all layers of theirs), containers (their topmost layer) and the layer above it.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -52,6 +51,7 @@ pub struct UnpackedLayer {
     /// Its own folder below `layers/`, and where it goes when dropped; `None` once it is recorded.
     folder: Option<PathBuf>,
     trash: PathBuf,
+    entries: u64,
 }
 
 /// What is known about an archive that is to be unpacked.
@@ -80,7 +80,8 @@ impl Layers<'_> {
         lease: &Lease,
     ) -> Result<UnpackedLayer> {
         let mut unpacked = self.begin()?;
-        let label = || expected.diff_id.map_or_else(|| "of unknown digest".to_owned(), Digest::to_string);
+        let label =
+            || expected.diff_id.map_or_else(|| "archive".to_owned(), |diff_id| format!("layer {diff_id}"));
         let lowers = open_lowers(parents)?;
         let lowers: Vec<BorrowedFd<'_>> = lowers.iter().map(AsFd::as_fd).collect();
         let root = open_folder(&unpacked.layer.path)?;
@@ -93,15 +94,14 @@ impl Layers<'_> {
         let applied =
             apply.run(archive, root.as_fd()).map_err(|source| Error::Unpack { layer: label(), source })?;
         let diff_id = applied.diff_id.or_else(|| expected.verified.cloned());
-        let diff_id = diff_id.ok_or_else(|| Error::Corrupt {
-            object: format!("layer {}", label()),
-            reason: "its digest is unknown".to_owned(),
-        })?;
+        let diff_id = diff_id
+            .ok_or_else(|| Error::Corrupt { object: label(), reason: "its digest is unknown".to_owned() })?;
         if let Some(expected) = expected.diff_id.filter(|expected| **expected != diff_id) {
             return Err(Error::DigestMismatch { expected: expected.clone(), found: diff_id });
         }
         unpacked.layer.identify(parents, diff_id);
         unpacked.layer.size = applied.size;
+        unpacked.entries = applied.entries;
         lease.hold_layer(&unpacked.layer.chain_id);
         Ok(unpacked)
     }
@@ -115,7 +115,7 @@ impl Layers<'_> {
         let nothing = Digest::of("");
         let layer = Layer { chain_id: nothing.clone(), parent: None, diff_id: nothing, size: 0, path };
         let trash = self.store.paths.trash().join(name);
-        let unpacked = UnpackedLayer { layer, folder: Some(folder), trash };
+        let unpacked = UnpackedLayer { layer, folder: Some(folder), trash, entries: 0 };
         let path = &unpacked.layer.path;
         mkdir(path, Mode::RWXU).map_err(io("create", path))?;
         chmod(path, Mode::from_raw_mode(0o755)).map_err(io("create", path))?;
@@ -140,8 +140,8 @@ impl Layers<'_> {
     }
 
     /// The root folder of a layer.
-    pub(crate) fn path(&self, chain_id: &Digest) -> Result<PathBuf> {
-        let layer = self.store.db.read(|c| self.find(c, chain_id))?;
+    pub(crate) fn path_in(&self, c: &Connection, chain_id: &Digest) -> Result<PathBuf> {
+        let layer = self.find(c, chain_id)?;
         layer.map(|layer| layer.path).ok_or_else(|| Error::NoSuchLayer(chain_id.clone()))
     }
 
@@ -233,6 +233,16 @@ impl UnpackedLayer {
         &self.layer
     }
 
+    /// Entries of its archive.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Where it is now, until it is recorded.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.layer.path)
+    }
+
     /// Renames the folder to its final name. Dropped before [`UnpackedLayer::keep`], it is still thrown away.
     pub(crate) fn settle(&mut self, layers: &Path, name: &str) -> Result<()> {
         let Some(folder) = &mut self.folder else { return Ok(()) };
@@ -265,11 +275,6 @@ fn open_lowers(parents: &[Layer]) -> Result<Vec<OwnedFd>> {
 pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty()).map_err(io("open", path))
-}
-
-/// Makes a folder's entries (renames in it) durable.
-pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(io("sync", path))
 }
 
 /// A digest that the database holds.

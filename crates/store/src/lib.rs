@@ -19,12 +19,14 @@
 mod content;
 mod db;
 mod error;
+mod hasher;
 mod images;
 mod layers;
 mod leases;
 mod open;
 mod paths;
 mod snapshots;
+mod sync;
 mod trash;
 mod usage;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock, syncfs};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::io;
@@ -167,13 +167,6 @@ impl Inner {
 
     pub fn layers(&self) -> Layers<'_> {
         Layers { store: self }
-    }
-
-    /// Makes all blobs and layers written until now durable.
-    pub fn sync(&self) -> Result<()> {
-        let root = self.paths.data_root();
-        let folder = File::open(root).map_err(io("open", root))?;
-        syncfs(&folder).map_err(io("sync", root))
     }
 
     /// Removes layers that nobody uses.

@@ -64,10 +64,12 @@ impl Snapshots<'_> {
 
     /// The upper folder's own attributes are those of the container's root: take them from the topmost layer.
     fn look_like_image(&self, upper: &std::path::Path, image: &Digest) -> Result<()> {
-        let image = Images { store: self.store }.get(image)?;
         let (mut mode, mut owner) = (Mode::from_raw_mode(0o755), (0, 0));
-        if let Some(top) = image.top() {
-            let path = self.store.layers().path(top)?;
+        let top = self.store.db.read(|c| {
+            let top = Images { store: self.store }.top_in(c, image)?;
+            top.map(|top| self.store.layers().path_in(c, &top)).transpose()
+        })?;
+        if let Some(path) = top {
             let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(io("stat", &path))?;
             (mode, owner) = (Mode::from_raw_mode(stat.st_mode), (stat.st_uid, stat.st_gid));
         }
@@ -80,12 +82,11 @@ impl Snapshots<'_> {
 
     /// Records the root filesystem in the transaction that writes the container's row. The image must be there.
     pub fn record(&self, tx: &Transaction<'_>, container: &str, image: &Digest) -> Result<Rootfs> {
-        let image = Images { store: self.store }.get_in(tx, image)?;
-        let top = image.top().cloned();
+        let top = Images { store: self.store }.top_in(tx, image)?;
         let mut insert = tx.prepare_cached("INSERT INTO snapshots VALUES (?1, ?2, ?3)")?;
-        insert.execute(params![container, image.id.to_string(), top.as_ref().map(Digest::to_string)])?;
+        insert.execute(params![container, image.to_string(), top.as_ref().map(Digest::to_string)])?;
         let upper = self.store.paths.upper(container);
-        Ok(Rootfs { container: container.to_owned(), image: image.id, top, upper })
+        Ok(Rootfs { container: container.to_owned(), image: image.clone(), top, upper })
     }
 
     /// The record of a container's root filesystem.
