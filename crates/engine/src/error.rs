@@ -5,6 +5,8 @@
 
 use std::error::Error as StdError;
 
+use boxship_sys::error::plain;
+
 /// The outcome of an operation of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,7 +42,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind` saying `message`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: plain(&message.into()), source: None }
     }
 
     /// The same with its cause, whose text is appended: the API carries one string.
@@ -59,7 +61,7 @@ impl Error {
             }
             deeper = cause.source();
         }
-        Self { kind, message: text, source: Some(source) }
+        Self { kind, message: plain(&text), source: Some(source) }
     }
 
     /// What sort of failure it was.
@@ -125,7 +127,7 @@ impl Error {
 
 impl From<std::io::Error> for Error {
     fn from(source: std::io::Error) -> Self {
-        Self { kind: Kind::Internal, message: source.to_string(), source: Some(Box::new(source)) }
+        Self { kind: Kind::Internal, message: plain(&source.to_string()), source: Some(Box::new(source)) }
     }
 }
 

@@ -41,6 +41,25 @@ pub fn text(errno: Errno) -> String {
     }
 }
 
+/// A message in which Rust wrote errors of the kernel ("No such file or directory (os error 2)"), with the kernel's
+/// words as C and Go programs print them and without the numbers.
+pub fn plain(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        let Some((number, after)) = after.split_once(')') else { break };
+        let Ok(number) = number.parse::<i32>() else { break };
+        let full = std::io::Error::from_raw_os_error(number).to_string();
+        let words = full.split(" (os error").next().unwrap_or_default();
+        match before.strip_suffix(words) {
+            Some(start) => out.extend([start, &text(Errno::from_raw_os_error(number))]),
+            None => out.push_str(before),
+        }
+        rest = after;
+    }
+    out + rest
+}
+
 /// The number of the error the C library reported last.
 pub(crate) fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
@@ -66,5 +85,20 @@ mod tests {
     fn shows_call_object_and_kernel_text() {
         let error = Error::new("openat2", "/etc/passwd", Errno::NOENT);
         assert_eq!(error.to_string(), "openat2 /etc/passwd: no such file or directory");
+    }
+
+    #[test]
+    fn the_kernels_words_stand_without_numbers() {
+        for (message, expect) in [
+            ("write /x: No space left on device (os error 28)", "write /x: no space left on device"),
+            (
+                "a: Permission denied (os error 13): b: Is a directory (os error 21)",
+                "a: permission denied: b: is a directory",
+            ),
+            ("nothing to do (os error x)", "nothing to do (os error x)"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(plain(message), expect);
+        }
     }
 }

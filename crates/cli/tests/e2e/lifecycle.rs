@@ -80,8 +80,20 @@ fn events_tell_a_life() {
     let host = host();
     host.boxship(["run", "--rm", "--name", "box", "busybox", "true"]).ok();
     eventually("it is removed", || host.boxship(["ps", "-aq"]).ok().is_empty());
-    let line =
-        ["events", "--since", "1h", "--until", "0s", "--filter", "type=container", "--format", "{{.Action}}"];
+    // Both clients cut "until" to whole seconds: ask up to the next second but one, which the daemon waits for.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (since, until) = ((now - 3600).to_string(), (now + 2).to_string());
+    let line = [
+        "events",
+        "--since",
+        &since,
+        "--until",
+        &until,
+        "--filter",
+        "type=container",
+        "--format",
+        "{{.Action}}",
+    ];
     let ours = host.boxship(line);
     assert_eq!(ours.ok(), "create\nattach\nstart\ndie\ndestroy");
     assert_eq!(ours.stdout, host.docker(line).stdout);
