@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::error::{Error, Result, last_errno};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::error::{Error, Named, Result, last_errno};
 
 /// How much of what was sent the far side has not taken yet (SIOCOUTQ): of a unix socket what it has not read, of a
 /// TCP socket what it has not acknowledged. Nothing but zero tells an exact number of bytes.
@@ -14,6 +16,13 @@ pub fn unread(socket: BorrowedFd<'_>) -> Result<usize> {
         return Err(Error::new("ioctl", "SIOCOUTQ", last_errno()));
     }
     Ok(usize::try_from(waiting).unwrap_or(0))
+}
+
+/// Whether the far side has closed its socket altogether: half a close (no more input from there) is none.
+pub fn is_hung_up(socket: BorrowedFd<'_>) -> Result<bool> {
+    let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
+    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).named("poll", "socket")?;
+    Ok(asked[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
 }
 
 #[cfg(test)]
@@ -30,5 +39,14 @@ mod tests {
         assert_ne!(unread(near.as_fd()).unwrap(), 0);
         far.read_exact(&mut [0; 4]).unwrap();
         assert_eq!(unread(near.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn half_a_close_is_no_hang_up() {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        far.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(!is_hung_up(near.as_fd()).unwrap());
+        drop(far);
+        assert!(is_hung_up(near.as_fd()).unwrap());
     }
 }

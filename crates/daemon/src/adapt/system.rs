@@ -14,6 +14,7 @@ pub(crate) fn version(answer: &mut VersionResponse) {
     if let Some(engine) = answer.components.iter_mut().find(|component| component.name == "Engine") {
         engine.details.insert("ApiVersion".to_owned(), MAX.to_string());
         engine.details.insert("MinAPIVersion".to_owned(), MIN.to_string());
+        engine.details.entry("Experimental".to_owned()).or_insert_with(|| answer.experimental.to_string());
     }
 }
 

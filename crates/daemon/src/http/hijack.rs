@@ -5,6 +5,7 @@
 //! the daemon.
 
 use std::io::{self, Cursor};
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -29,6 +30,9 @@ use super::{Call, Reply, body, reply};
 
 /// How long a client may take to close its side after we closed ours.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How often a silent client's socket is looked at.
+const PULSE: Duration = Duration::from_secs(2);
 
 /// How much output waits for a slow reader.
 const BUFFERED: usize = 64 << 10;
@@ -73,13 +77,26 @@ fn upgraded(call: Call, attachment: Attachment) -> Reply {
 async fn take_over(attachment: Attachment, connection: Upgraded) {
     match connection.downcast::<TokioIo<UnixStream>>() {
         Ok(parts) => {
-            let (input, output) = parts.io.into_inner().into_split();
-            run(attachment, Cursor::new(parts.read_buf).chain(input), AfterHead::new(output)).await;
+            let socket = parts.io.into_inner();
+            let watched = socket.as_fd().try_clone_to_owned();
+            let (input, output) = socket.into_split();
+            tokio::select! {
+                () = run(attachment, Cursor::new(parts.read_buf).chain(input), AfterHead::new(output)) => {}
+                () = hung_up(watched) => {}
+            }
         }
         Err(connection) => {
             let (input, output) = tokio::io::split(TokioIo::new(connection));
             run(attachment, input, output).await;
         }
+    }
+}
+
+/// Resolves when the client has closed its socket: where nothing is written, nothing else tells of it.
+async fn hung_up(socket: io::Result<OwnedFd>) {
+    let Ok(socket) = socket else { return std::future::pending().await };
+    while !boxship_sys::socket::is_hung_up(socket.as_fd()).unwrap_or(true) {
+        tokio::time::sleep(PULSE).await;
     }
 }
 

@@ -137,8 +137,9 @@ async fn respond(site: &Site, request: Request<Body>) -> Reply {
         Err(failure) => Err(failure),
     }
     .unwrap_or_else(|failure| {
-        if failure.status().is_server_error() {
-            tracing::error!(status = failure.status().as_u16(), "{}", failure.message());
+        // What the engine hasn't got (501, 503) is no fault of its own.
+        if failure.status() == http::StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!("{}", failure.message());
         }
         reply::failure(&failure)
     });
