@@ -50,6 +50,8 @@ steps! {
     Keyring => "create session keyring",
     /// Attaching the root file system.
     Root => "mount root file system",
+    /// The source of a bind mount.
+    BindSource => "bind source",
     /// A mount.
     Mount => "error mounting",
     /// A device node or link.
@@ -272,6 +274,9 @@ impl From<Failure> for Error {
             Step::WorkingDirectory => Error::WorkingDirectory { directory: object, errno },
             Step::UnknownUser => Error::NoSuchUser { what: "user", name: object, file: "passwd" },
             Step::UnknownGroup => Error::NoSuchUser { what: "group", name: object, file: "group" },
+            Step::BindSource => {
+                Error::File { operation: "bind source", path: object.into(), source: errno.into() }
+            }
             Step::CreateContainerHook => hook("createContainer", &object),
             Step::StartContainerHook => hook("startContainer", &object),
             step => Error::Child { step, object, errno },

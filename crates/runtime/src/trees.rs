@@ -1,6 +1,5 @@
-//! Detached mounts prepared before the container's process exists, with the caller's rights and view of the host:
-//! the root file system and every bind source. Dropping their descriptors unmounts them; nothing is ever mounted on
-//! the host's tree.
+//! Detached mounts of what is on the host: the root file system, and bind sources. Most are prepared before the
+//! container's process exists, with the caller's rights and view of the host. Dropping their descriptors unmounts them.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -15,6 +14,7 @@ use rustix::fs::CWD;
 use crate::child::mounts::apply_options;
 use crate::error::{Error, Result};
 use crate::foreign;
+use crate::message::{At, Done, Failure, Step};
 use crate::mount_options::{Bind, Options};
 use crate::plan::{MountPlan, Plan, Root, What, map_text};
 
@@ -158,35 +158,63 @@ fn overlay_by_mount(options: &Options, layers: &[String]) -> boxship_sys::Result
     Ok(tree)
 }
 
-/// The trees of all bind mounts, in the order of the mounts.
+/// How events pass between the host and bind mounts that do not say: what the host mounts later shows in the container,
+/// nothing of the container on the host.
+pub(crate) fn default_propagation(root: &Root) -> u64 {
+    root.propagation.map_or(propagation::SLAVE, |(value, _)| value)
+}
+
+/// The trees of those bind mounts that the container's process cannot make itself, in the order of the mounts: it may
+/// not reach the source from its user namespace, its copy of the host's tree is no peer of the host's, or helpers are
+/// needed. All others it makes when their turn comes, so that the mount table tells their order.
 pub(crate) fn binds(plan: &Plan, linux: &Linux) -> Result<Vec<Option<OwnedFd>>> {
-    // What the host mounts later shows in the container, nothing of the container on the host, unless asked for.
-    let default = plan.root.propagation.map_or(propagation::SLAVE, |(value, _)| value);
+    let default = default_propagation(&plan.root);
+    let all = plan.namespaces.has(Kind::User)
+        || !plan.namespaces.is_new(Kind::Mount)
+        || default == propagation::SHARED;
     plan.mounts
         .iter()
         .map(|mount| match &mount.what {
-            What::Bind(source, bind) => bind_tree(mount, source, *bind, default, linux).map(Some),
+            What::Bind(source, bind) if all || maps_owners(mount) => {
+                let tree = copy(source, *bind)?;
+                map_owners(mount, tree.as_fd(), linux)?;
+                finish_bind(mount, tree.as_fd(), default)
+                    .map_err(Error::system("set options of a bind mount"))?;
+                Ok(Some(tree))
+            }
             _ => Ok(None),
         })
         .collect()
 }
 
-fn bind_tree(plan: &MountPlan, source: &Path, bind: Bind, default: u64, linux: &Linux) -> Result<OwnedFd> {
-    let tree = copy(source, bind)?;
-    if default != propagation::SHARED {
-        detach_events(tree.as_fd(), default)?;
-    }
-    map_owners(plan, tree.as_fd(), linux)?;
-    apply_options(tree.as_fd(), &plan.options).map_err(Error::system("set options of a bind mount"))?;
+/// A bind mount's tree, made by the container's process.
+pub(crate) fn bind_here(plan: &MountPlan, source: &Path, bind: Bind, default: u64) -> Done<OwnedFd> {
+    let tree = mount::copy(CWD, source, bind == Bind::Recursive);
+    let tree = tree.map_err(|error| Failure::new(Step::BindSource, source.display(), error.errno))?;
+    finish_bind(plan, tree.as_fd(), default).about(Step::Mount, plan.destination.display())?;
     Ok(tree)
+}
+
+fn finish_bind(plan: &MountPlan, tree: BorrowedFd<'_>, default: u64) -> boxship_sys::Result<()> {
+    if default != propagation::SHARED {
+        Change { propagation: default, ..Change::default() }.apply(tree, true)?;
+    }
+    apply_options(tree, &plan.options)
+}
+
+fn maps_owners(plan: &MountPlan) -> bool {
+    plan.options.idmap.is_some() || !plan.uid_mappings.is_empty()
 }
 
 /// Shows other owners through the mount: by its own mappings, else by the container's.
 fn map_owners(plan: &MountPlan, tree: BorrowedFd<'_>, linux: &Linux) -> Result<()> {
-    let (uids, gids) = match (&plan.options.idmap, plan.uid_mappings.is_empty()) {
-        (None, true) => return Ok(()),
-        (Some(_), true) => (&linux.uid_mappings, &linux.gid_mappings),
-        (_, false) => (&plan.uid_mappings, &plan.gid_mappings),
+    if !maps_owners(plan) {
+        return Ok(());
+    }
+    let (uids, gids) = if plan.uid_mappings.is_empty() {
+        (&linux.uid_mappings, &linux.gid_mappings)
+    } else {
+        (&plan.uid_mappings, &plan.gid_mappings)
     };
     if uids.is_empty() || gids.is_empty() {
         return Err(Error::Invalid(format!(

@@ -17,6 +17,7 @@ use crate::cgroup::View;
 use crate::hooks;
 use crate::message::{At, Done, Failure, Reporter, Step};
 use crate::plan::Plan;
+use crate::trees;
 
 /// Everything the first process works with; descriptors are the child's copies of its maker's.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ impl Init<'_> {
         let mut mounting = Mounting {
             root: self.root.as_fd(),
             trees: &self.trees,
+            default_propagation: trees::default_propagation(&plan.root),
             view: self.view.as_ref(),
             own_cgroups: plan.namespaces.has(Kind::Cgroup),
             read_only_later: Vec::new(),

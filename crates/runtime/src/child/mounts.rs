@@ -11,8 +11,9 @@ use rustix::fs::{Mode, OFlags};
 use super::{cgroup_view, copy_up};
 use crate::cgroup::View;
 use crate::message::{At, Done, Failure, Step};
-use crate::mount_options::Options;
+use crate::mount_options::{Bind, Options};
 use crate::plan::{MountPlan, What, clean};
+use crate::trees;
 
 /// File systems that exist once for a namespace: making the superblock read-only would meet others.
 const ONE_PER_NAMESPACE: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"];
@@ -22,8 +23,10 @@ const ONE_PER_NAMESPACE: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqu
 pub(crate) struct Mounting<'p> {
     /// The container's root, attached.
     pub root: BorrowedFd<'p>,
-    /// The detached trees of the bind mounts, in the order of the mounts.
+    /// The detached trees of those bind mounts that were prepared, in the order of the mounts.
     pub trees: &'p [Option<OwnedFd>],
+    /// Of the others, unless they say themselves.
+    pub default_propagation: u64,
     /// What to show at a mount of control groups.
     pub view: Option<&'p View>,
     /// Whether the container has a cgroup namespace of its own.
@@ -44,7 +47,7 @@ impl Mounting<'_> {
     fn one(&mut self, index: usize, plan: &MountPlan) -> Done {
         match &plan.what {
             What::Remount => self.remount(plan),
-            What::Bind(..) => self.bind(index, plan),
+            What::Bind(source, bind) => self.bind(index, plan, source, *bind),
             What::Cgroup => self.cgroup(plan),
             What::FileSystem(kind, source) => self.file_system(plan, kind, source.as_deref()),
         }
@@ -57,10 +60,16 @@ impl Mounting<'_> {
         apply_options(place.as_fd(), &plan.options).about(Step::Mount, destination.display())
     }
 
-    fn bind(&self, index: usize, plan: &MountPlan) -> Done {
+    fn bind(&self, index: usize, plan: &MountPlan, source: &Path, bind: Bind) -> Done {
         let name = plan.destination.display();
-        let tree = self.trees.get(index).and_then(Option::as_ref);
-        let tree = tree.ok_or_else(|| Failure::new(Step::Mount, &name, Errno::BADF))?;
+        let made;
+        let tree = match self.trees.get(index) {
+            Some(Some(prepared)) => prepared,
+            _ => {
+                made = trees::bind_here(plan, source, bind, self.default_propagation)?;
+                &made
+            }
+        };
         if clean(&plan.destination) == Path::new("/proc") {
             require_procfs(tree.as_fd(), &plan.destination)?;
         }

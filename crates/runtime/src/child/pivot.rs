@@ -20,11 +20,11 @@ pub(crate) enum Way {
     Chroot,
 }
 
-/// Nothing mounted from here on shows on the host, and nothing of the host shows here.
+/// Nothing mounted from here on shows on the host. (What the host mounts still shows here: binds are to inherit that.)
 pub(crate) fn leave_propagation() -> Done {
-    Change { propagation: propagation::PRIVATE, ..Change::default() }
+    Change { propagation: propagation::SLAVE, ..Change::default() }
         .apply_at(Path::new("/"), true)
-        .about(Step::Root, "private propagation")
+        .about(Step::Root, "slave propagation")
 }
 
 /// Attaches the root tree: at `place` if this process can reach it (hooks look for it there), else over the old root.

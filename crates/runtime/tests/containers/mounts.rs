@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     ("mounts::cgroups_without_namespace", cgroups_without_namespace),
     ("mounts::owners_mapped", owners_mapped),
     ("mounts::remount", remount),
+    ("mounts::in_order", in_order),
 ];
 
 fn options_of(bundle: &Bundle, place: &str) -> String {
@@ -175,4 +176,15 @@ fn remount() {
     let mut bundle = Bundle::new("touch /dev/shm/x 2>/dev/null || echo read-only");
     bundle.mount(r#"{"destination":"/dev/shm","options":["remount","ro"]}"#);
     assert_eq!(bundle.output(), "read-only\n");
+}
+
+/// Who unmounts everything goes through the table from its end.
+fn in_order() {
+    let mut bundle = Bundle::new("grep -o ' /[abcd] ' /proc/self/mountinfo");
+    std::fs::create_dir(bundle.folder.path().join("source")).unwrap();
+    bundle.mount(r#"{"destination":"/a","type":"tmpfs","source":"tmpfs"}"#);
+    bundle.mount(r#"{"destination":"/b","type":"bind","source":"source","options":["bind"]}"#);
+    bundle.mount(r#"{"destination":"/c","type":"tmpfs","source":"tmpfs"}"#);
+    bundle.mount(r#"{"destination":"/d","type":"bind","source":"source","options":["rbind","unbindable"]}"#);
+    assert_eq!(bundle.output(), " /a \n /b \n /c \n /d \n");
 }
