@@ -142,7 +142,9 @@ impl Creation {
             outer::write_pid_file(path, process.pid)?;
         }
         channel.go().map_err(Error::system("let the container's process go on"))?;
-        on_host.map(HostMount::keep);
+        if let Some(mount) = on_host {
+            mount.keep();
+        }
         let pid = process.pid;
         let warnings = self.plan.process.warnings;
         Ok(Started { pid, pidfd: process.release(), console, warnings })
