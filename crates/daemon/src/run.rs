@@ -34,8 +34,8 @@ pub(crate) fn run(config: Config) -> Result<(), Error> {
         .build()
         .map_err(|source| Error::Process { operation: "start threads", source })?;
     let outcome = runtime.block_on(live(config, log));
-    // A blocking thread may hang in a file system: that must not hold up the end.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    // What was acknowledged is on disk by now; a thread that sleeps or hangs must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
