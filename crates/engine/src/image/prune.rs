@@ -22,9 +22,11 @@ impl Engine {
         let (engine, filters) = (self.clone(), filters.clone());
         let report = blocking(move || {
             let before = used(engine.store())?;
+            let users = engine.image_users();
             let mut deleted = Vec::new();
             for known in Known::all(engine.store())? {
-                if is_wanted(engine.store(), &known, &filters, until)? {
+                let in_use = users.contains_key(&known.image.id.to_string());
+                if !in_use && is_wanted(engine.store(), &known, &filters, until)? {
                     deleted.extend(prune_one(&engine, &known, dangling));
                 }
             }

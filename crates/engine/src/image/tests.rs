@@ -222,6 +222,17 @@ async fn prune_removes_what_has_no_name_or_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prune_leaves_all_names_of_an_image_in_use() {
+    let house = house().await;
+    let id = house.hello().await;
+    house.engine.image_tag("hello-world", "second", "").await.unwrap();
+    house.add_stopped_container(&id);
+    let all = Filters::parse(r#"{"dangling":["false"]}"#).unwrap();
+    assert_eq!(house.engine.image_prune(&all).await.unwrap().images_deleted, None);
+    assert_eq!(house.names("").await, ["hello-world:latest", "second:latest"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_saved_can_be_loaded_elsewhere() {
     let (one, other) = (house().await, house().await);
     let id = one.hello().await;
