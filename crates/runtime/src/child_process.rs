@@ -69,6 +69,12 @@ pub(crate) fn sibling(helper: NewProcess, channel: &Channel) -> Result<NewProces
     }
 }
 
+/// Parts of this process go on inside the container for a moment: its executable must not be writable from there.
+pub(crate) fn check_sealed() -> Result<()> {
+    let sealed = boxship_sys::exe::runs_sealed().map_err(Error::system("look at own executable"))?;
+    if sealed { Ok(()) } else { Err(Error::Unsealed) }
+}
+
 /// What only the maker may do to the process: limits above its own, a lower out-of-memory score.
 pub(crate) fn apply_outer(pid: i32, plan: &ProcessPlan) -> Result<()> {
     limits::set_for(pid, &plan.limits)?;

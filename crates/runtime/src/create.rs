@@ -26,6 +26,7 @@ use crate::{hooks, supervisor, trees};
 /// When it fails nothing is left behind.
 pub fn create(options: CreateOptions) -> Result<Started> {
     record::check_id(&options.id)?;
+    outer::check_sealed()?;
     outer::check_preserved(options.preserve_fds)?;
     let bundle = options.bundle.canonicalize().map_err(Error::file("open bundle", &options.bundle))?;
     let plan = Plan::new(&options.spec, &bundle)?;

@@ -45,6 +45,10 @@ pub enum Error {
     /// The specification asks for something this machine or this runtime does not have.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// A container could write the executable of this process through `/proc` (CVE-2019-5736): the program must first
+    /// continue in a sealed copy ([`boxship_sys::exe::continue_sealed`]).
+    #[error("this process does not run from a sealed executable")]
+    Unsealed,
     /// A file of the runtime's own could not be read or written.
     #[error("{operation} {}", path.display())]
     File {

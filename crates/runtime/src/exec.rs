@@ -43,6 +43,7 @@ struct Additional<'p> {
 impl Container {
     /// Runs an additional process; it is a child of the caller.
     pub fn exec(&self, options: ExecOptions) -> Result<Started> {
+        outer::check_sealed()?;
         outer::check_preserved(options.preserve_fds)?;
         match self.status()? {
             Status::Running | Status::Created => {}

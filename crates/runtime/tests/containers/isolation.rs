@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     ("isolation::kernel_parameters", kernel_parameters),
     ("isolation::hosts_parameters_are_refused", hosts_parameters_are_refused),
     ("isolation::the_null_device_is_real", the_null_device_is_real),
+    ("isolation::our_executable_is_sealed", our_executable_is_sealed),
 ];
 
 fn only_its_own_mounts() {
@@ -90,4 +91,19 @@ fn the_null_device_is_real() {
     bundle.spec.mounts.retain(|mount| !mount.destination.starts_with("/dev"));
     std::fs::write(bundle.rootfs().join("dev/null"), "not null").unwrap();
     assert_eq!(bundle.output(), "0\n");
+}
+
+/// CVE-2019-5736: what waits inside the container runs from an executable that cannot be written through it.
+fn our_executable_is_sealed() {
+    let bundle = Bundle::new("sleep 100");
+    let (started, ..) = bundle.create().unwrap();
+    let path = format!("/proc/{}/exe", started.pid);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap_err();
+    let executable = std::fs::File::open(path).unwrap();
+    assert!(boxship_sys::exe::is_sealed(std::os::fd::AsFd::as_fd(&executable)).unwrap());
+    // And nobody of its own user may look into it.
+    let status = std::fs::metadata(format!("/proc/{}/fd", started.pid)).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&status), 0);
+    bundle.container().delete(true).unwrap();
+    boxship_sys::process::wait(std::os::fd::AsFd::as_fd(&started.pidfd)).unwrap();
 }

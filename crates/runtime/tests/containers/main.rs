@@ -21,6 +21,7 @@ use std::panic::catch_unwind;
 type Test = (&'static str, fn());
 
 fn main() {
+    boxship_sys::exe::continue_sealed().unwrap();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let unwanted: Vec<String> =
         std::env::args().filter_map(|word| word.strip_prefix("--skip=").map(str::to_owned)).collect();
