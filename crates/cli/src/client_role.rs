@@ -110,7 +110,8 @@ fn call(program: &str, command: &'static Command, path: String, rest: &[String],
     }
 }
 
-fn prepare(program: &str, command: &Command, path: &str, rest: &[String]) -> Result<Parsed> {
+/// Reads a command's arguments.
+pub fn prepare(program: &str, command: &Command, path: &str, rest: &[String]) -> Result<Parsed> {
     let mut flags = command.all_flags();
     flags.push(HELP);
     let parsed = flags::parse(&flags, command.mixed, rest)?;

@@ -9,6 +9,7 @@ mod autostart;
 mod client_role;
 mod command;
 mod commands;
+mod detach;
 mod failure;
 mod flags;
 mod format;

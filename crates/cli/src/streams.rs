@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use boxship_api::framing::{Decoder, Stream};
 use boxship_client::{Body, Client, Hijacked, Query};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::detach::Keys;
 use crate::failure::{Failure, Result};
 use crate::terminal::{self, Raw};
 
@@ -15,50 +16,109 @@ use crate::terminal::{self, Raw};
 const PIECE: usize = 64 << 10;
 
 /// What is carried.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Carry {
     /// Input to the container.
     pub stdin: bool,
     /// The container has a terminal: bytes are raw, one stream.
     pub tty: bool,
+    /// The keys that detach, as given.
+    pub detach_keys: Option<String>,
+    /// Signals are passed on to the container, so they don't end this process.
+    pub signals_passed: bool,
 }
 
-/// Carries until the output ends. With a terminal on both sides, ours is raw meanwhile.
-pub async fn carry(hijacked: Hijacked, what: Carry) -> Result<()> {
+/// How carrying ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// The output ended.
+    All,
+    /// The user pressed the keys that detach.
+    Detached,
+}
+
+/// Carries until the output ends or the user detaches. With a terminal on both sides, ours is raw meanwhile.
+pub async fn carry(hijacked: Hijacked, what: Carry) -> Result<Carried> {
     let raw = what.tty && what.stdin && io::IsTerminal::is_terminal(&io::stdin());
     let _raw = if raw {
         Some(Raw::enter().map_err(|e| Failure::new(format!("set the terminal: {e}")))?)
     } else {
         None
     };
-    let (mut output, mut input) = tokio::io::split(hijacked.stream);
-    let feeder = what.stdin.then(|| {
-        tokio::spawn(async move {
-            // The end of our input is the end of the container's; a broken stream shows in the output.
-            let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut input).await;
-            let _ = input.shutdown().await;
-            // Kept until the output ends: dropping it would close the connection's other half early.
-            std::future::pending::<()>().await;
-        })
-    });
-    let mut sink = Sink::new(what.tty);
-    let mut piece = vec![0; PIECE];
-    let result = loop {
-        match output.read(&mut piece).await {
-            Ok(0) => break Ok(()),
-            Ok(read) => {
-                if let Err(failure) = sink.write(&piece[..read]) {
-                    break Err(failure);
-                }
+    let keys = raw.then(|| Keys::new(what.detach_keys.as_deref()));
+    let (output, input) = tokio::io::split(hijacked.stream);
+    let fed = async {
+        match what.stdin {
+            true => feed(input, keys).await,
+            // Kept until the output ends: dropping it would close the connection.
+            false => {
+                let _input = input;
+                std::future::pending().await
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Ok(()),
-            Err(error) => break Err(Failure::new(format!("read from the container: {error}"))),
         }
     };
-    if let Some(feeder) = feeder {
-        feeder.abort();
+    tokio::select! {
+        carried = copy_out(output, what.tty) => carried.map(|()| Carried::All),
+        () = fed => Ok(Carried::Detached),
+        code = killed(), if raw && !what.signals_passed => Err(Failure::silent(code)),
     }
-    result
+}
+
+/// Sends standard input until it ends (which ends the container's) or the keys were pressed (which ends this).
+async fn feed(mut input: impl AsyncWrite + Unpin, mut keys: Option<Keys>) {
+    let mut stdin = tokio::io::stdin();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = match stdin.read(&mut piece).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        let (passed, detached) = match &mut keys {
+            Some(keys) => keys.filter(&piece[..read]),
+            None => (piece[..read].to_vec(), false),
+        };
+        // A broken stream shows in the output.
+        if input.write_all(&passed).await.is_err() || input.flush().await.is_err() {
+            break;
+        }
+        if detached {
+            return;
+        }
+    }
+    let _ = input.shutdown().await;
+    std::future::pending().await
+}
+
+async fn copy_out(mut output: impl AsyncRead + Unpin, tty: bool) -> Result<()> {
+    let mut sink = Sink::new(tty);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match output.read(&mut piece).await {
+            Ok(0) => return Ok(()),
+            Ok(read) => sink.write(&piece[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) => return Err(Failure::new(format!("read from the container: {error}"))),
+        }
+    }
+}
+
+/// Waits for a signal that ends this process, so that the terminal is put right before; gives the exit code.
+async fn killed() -> u8 {
+    let watch = |kind| signal(kind).ok();
+    let (mut hangup, mut interrupt) = (watch(SignalKind::hangup()), watch(SignalKind::interrupt()));
+    let (mut quit, mut terminate) = (watch(SignalKind::quit()), watch(SignalKind::terminate()));
+    async fn arrival(signal: &mut Option<Signal>) {
+        match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+    tokio::select! {
+        () = arrival(&mut hangup) => 129,
+        () = arrival(&mut interrupt) => 130,
+        () = arrival(&mut quit) => 131,
+        () = arrival(&mut terminate) => 143,
+    }
 }
 
 /// Writes the body of `logs` to standard output and error until it ends.

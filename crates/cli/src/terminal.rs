@@ -1,16 +1,19 @@
 //! The terminal of this process: raw mode and size.
 //!
-//! Raw mode is undone on every way out: the guard's drop, and a process that is killed by a signal is put right by
-//! the handlers of [`crate::streams`], which end the loop instead of the process.
+//! Raw mode is undone on every way out: by the guard's drop, and by a hook when the program panics (which ends it
+//! without drops). Signals that would end the process are caught by [`crate::streams`] meanwhile.
 
 use std::io;
+use std::sync::{Mutex, Once};
 
 use rustix::termios::{self, OptionalActions, Termios};
 
+/// How the terminal was before, while it is raw.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static HOOK: Once = Once::new();
+
 /// Puts the terminal of standard input into raw mode as long as it lives.
-pub struct Raw {
-    before: Termios,
-}
+pub struct Raw(());
 
 impl Raw {
     /// Every key goes to the container, ctrl-c among them.
@@ -19,15 +22,29 @@ impl Raw {
         let before = termios::tcgetattr(&input)?;
         let mut raw = before.clone();
         raw.make_raw();
+        *BEFORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(before);
+        HOOK.call_once(|| {
+            let usual = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |what| {
+                restore();
+                usual(what);
+            }));
+        });
         termios::tcsetattr(&input, OptionalActions::Now, &raw)?;
-        Ok(Raw { before })
+        Ok(Raw(()))
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn restore() {
+    if let Some(before) = BEFORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
         // Nothing can be done when the terminal has gone away.
-        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &before);
     }
 }
 

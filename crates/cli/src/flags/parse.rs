@@ -114,7 +114,9 @@ fn read_letters(
     let mut left = letters.chars();
     while let Some(letter) = left.next() {
         let flag = flags.iter().find(|flag| flag.short == Some(letter));
-        let unknown = || UsageError(format!("unknown shorthand flag: '{letter}' in -{letters}"));
+        // What is left of the letters, as pflag quotes them.
+        let quoted = || format!("'{letter}' in -{letter}{}", left.as_str());
+        let unknown = || UsageError(format!("unknown shorthand flag: {}", quoted()));
         let flag = flag.ok_or_else(unknown)?;
         let tail = left.as_str();
         if let Some(value) = tail.strip_prefix('=') {
@@ -127,7 +129,7 @@ fn read_letters(
         if !tail.is_empty() {
             return accept(flag, tail.to_string(), parsed);
         }
-        let missing = || UsageError(format!("flag needs an argument: '{letter}' in -{letters}"));
+        let missing = || UsageError(format!("flag needs an argument: {}", quoted()));
         return accept(flag, rest.next().ok_or_else(missing)?.clone(), parsed);
     }
     Ok(())
@@ -188,7 +190,7 @@ mod tests {
         for (line, words) in [
             ("--foo", "unknown flag: --foo"),
             ("-z", "unknown shorthand flag: 'z' in -z"),
-            ("-iz", "unknown shorthand flag: 'z' in -iz"),
+            ("-iz", "unknown shorthand flag: 'z' in -z"),
             ("--name", "flag needs an argument: --name"),
             ("-e", "flag needs an argument: 'e' in -e"),
             (

@@ -33,12 +33,6 @@ pub fn mapping(text: &str) -> Result<DeviceMapping, String> {
     })
 }
 
-/// Whether it names a device of the Container Device Interface: `vendor.com/class=name`.
-pub fn is_cdi(text: &str) -> bool {
-    !text.starts_with('/')
-        && text.split_once('=').is_some_and(|(kind, name)| kind.contains('/') && !name.is_empty())
-}
-
 /// `TYPE MAJOR:MINOR MODE`.
 pub fn check_rule(text: &str) -> Result<(), String> {
     let number = |text: &str| text == "*" || !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -150,6 +144,5 @@ mod tests {
         assert_eq!(weight("/dev/sda:10").unwrap().weight, 10);
         assert_eq!(weight("/dev/sda:5").unwrap_err(), "invalid weight for device: /dev/sda:5");
         assert_eq!(bytes_rate("sda:1").unwrap_err(), "bad format for device path: sda:1");
-        assert!(is_cdi("vendor.com/gpu=all") && !is_cdi("/dev/a=b"));
     }
 }

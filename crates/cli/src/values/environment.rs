@@ -33,7 +33,7 @@ fn own(variable: &str) -> Option<String> {
 fn from_file(file: &str, line: &str) -> Result<Option<String>, String> {
     let name = line.split('=').next().unwrap_or_default();
     if name.is_empty() {
-        return Err(format!("no variable name on line '{line}'"));
+        return Err(format!("invalid env file ({file}): no variable name on line '{line}'"));
     }
     if name.contains(char::is_whitespace) {
         return Err(format!("invalid env file ({file}): variable '{name}' contains whitespaces"));
@@ -44,22 +44,24 @@ fn from_file(file: &str, line: &str) -> Result<Option<String>, String> {
     Ok(own(line))
 }
 
-/// Labels of `--label-file`s and then of `--label`.
+/// Labels of `--label-file`s, of which those without a value are left out, and then of `--label`.
 pub fn labels(files: &[String], given: &[String]) -> Result<Vec<String>, String> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(lines(file)?);
+        for line in lines(file)? {
+            let name = line.split('=').next().unwrap_or_default();
+            if name.is_empty() {
+                return Err(format!("invalid env file ({file}): no variable name on line '{line}'"));
+            }
+            if name.contains([' ', '\t']) {
+                return Err(format!("invalid env file ({file}): variable '{name}' contains whitespaces"));
+            }
+            if line.contains('=') {
+                all.push(line);
+            }
+        }
     }
     all.extend(given.iter().cloned());
-    for label in &all {
-        let name = label.split('=').next().unwrap_or_default();
-        if name.trim().is_empty() {
-            return Err(format!("invalid label '{label}': empty name"));
-        }
-        if name.contains(char::is_whitespace) {
-            return Err(format!("label '{name}' contains whitespaces"));
-        }
-    }
     Ok(all)
 }
 

@@ -7,6 +7,7 @@ pub mod duration;
 pub mod environment;
 pub mod mount;
 pub mod names;
+pub mod network;
 pub mod pairs;
 pub mod refused;
 pub mod restart;

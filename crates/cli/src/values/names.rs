@@ -20,14 +20,6 @@ pub fn check_env(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A variable whose value, when none was given, is ours.
-pub fn env(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
-    match lookup(text) {
-        Some(value) if !text.contains('=') => format!("{text}={value}"),
-        _ => text.to_string(),
-    }
-}
-
 /// `KEY=VALUE` of a sysctl that belongs to a namespace.
 pub fn check_sysctl(text: &str) -> Result<(), String> {
     const ALLOWED: &[&str] = &[

@@ -7,13 +7,6 @@ pub fn map(list: &[String]) -> BTreeMap<String, String> {
     list.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(own).collect()
 }
 
-/// A map in which each must have a `=` (`--log-opt`, `--storage-opt`).
-pub fn strict(list: &[String]) -> Result<BTreeMap<String, String>, String> {
-    list.iter()
-        .map(|pair| pair.split_once('=').map(own).ok_or_else(|| format!("invalid argument: {pair}")))
-        .collect()
-}
-
 fn own((key, value): (&str, &str)) -> (String, String) {
     (key.to_string(), value.to_string())
 }

@@ -21,6 +21,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("health-timeout", "health checks are not supported in this version"),
     ("storage-opt", "storage options are not supported: containers share the data root's file system"),
     ("use-api-socket", "mounting the API's socket is not supported; use --volume with the socket's path"),
+    ("kernel-memory", "limits of kernel memory are not supported: kernels no longer have them"),
     ("cpu-count", "Windows containers are not supported"),
     ("cpu-percent", "Windows containers are not supported"),
     ("io-maxbandwidth", "Windows containers are not supported"),

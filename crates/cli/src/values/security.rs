@@ -11,7 +11,7 @@ pub fn options(given: &[String]) -> Result<(Vec<String>, bool), String> {
     for option in given {
         let Some((key, value)) = option.split_once('=').or_else(|| option.split_once(':')) else {
             if option != "no-new-privileges" {
-                return Err(format!("invalid --security-opt: {option:?}"));
+                return Err(format!("Invalid --security-opt: {option:?}"));
             }
             options.push(option.clone());
             continue;

@@ -4,7 +4,7 @@ use boxship_client::Query;
 use serde_json::Value;
 
 use super::path;
-use super::run::{Outcome, Proxy, check_terminal, supervise, wait};
+use super::run::{Exit, Proxy, check_terminal, supervise};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
@@ -34,10 +34,10 @@ async fn attach(invocation: &Invocation) -> Result<u8> {
     let container: Value = client.get(&path(parsed.operand(0), "json"), Query::new()).await?;
     let state = &container["State"];
     let refused = match () {
-        () if state["Running"] != true => "cannot attach to a stopped container, start it first",
-        () if state["Paused"] == true => "cannot attach to a paused container, unpause it first",
+        () if state["Running"] != true => "You cannot attach to a stopped container, start it first",
+        () if state["Paused"] == true => "You cannot attach to a paused container, unpause it first",
         () if state["Restarting"] == true => {
-            "cannot attach to a restarting container, wait until it is running"
+            "You cannot attach to a restarting container, wait until it is running"
         }
         () => "",
     };
@@ -54,14 +54,11 @@ async fn attach(invocation: &Invocation) -> Result<u8> {
         .set("stdout", 1)
         .set("stderr", 1)
         .maybe("detachKeys", parsed.filled("detach-keys"));
-    // The exit that is awaited is this run's, which may come at any time from here on.
-    let wait = wait(client, &id, "");
-    tokio::pin!(wait);
-    let hijacked = client.hijack(&path(&id, "attach"), query, None::<&()>).await?;
-    let _signals =
-        if parsed.on_or("sig-proxy", true) && !tty { Some(Proxy::start(client, &id)?) } else { None };
-    match supervise(client, &id, hijacked, Carry { stdin, tty }, &mut wait).await? {
-        Outcome::Exited(code) => Ok(code),
-        Outcome::Detached => Ok(0),
-    }
+    let proxied = parsed.on_or("sig-proxy", true) && !tty;
+    let _signals = if proxied { Some(Proxy::start(client, &id)?) } else { None };
+    let attach = path(&id, "attach");
+    let (hijacked, exit) =
+        tokio::join!(client.hijack(&attach, query, None::<&()>), Exit::expect(client, &id, ""));
+    let what = Carry { stdin, tty, detach_keys: parsed.filled("detach-keys"), signals_passed: proxied };
+    supervise(client, &id, hijacked?, what, exit?).await
 }

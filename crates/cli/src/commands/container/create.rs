@@ -1,7 +1,8 @@
 //! `create`: makes a container and does not start it. `run` begins with it.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use boxship_api::container::{CreateRequest, CreateResponse};
 use boxship_client::{Error, Query};
@@ -11,7 +12,9 @@ use super::{flags, request};
 use crate::command::{Command, Operands};
 use crate::commands::{action, image};
 use crate::failure::{Failure, Result};
+use crate::flags::Parsed;
 use crate::invocation::Invocation;
+use crate::values::environment::reason;
 
 /// `create`.
 pub const CREATE: Command = Command {
@@ -43,28 +46,30 @@ fn plain_refusal(failure: Failure) -> Failure {
 
 /// The request that the flags describe.
 pub fn build(invocation: &Invocation) -> Result<CreateRequest> {
-    let pull = invocation.parsed.text("pull").unwrap_or("missing");
-    if !["always", "missing", "never"].contains(&pull) {
+    let mut request = request::build(&invocation.parsed).map_err(|why| Failure::Hinted(why, 125))?;
+    if let Some((rows, columns)) = crate::terminal::size() {
+        request.host_config.get_or_insert_default().console_size = [rows.into(), columns.into()];
+    }
+    check(&invocation.parsed)?;
+    Ok(request)
+}
+
+/// Judges what is no part of the request: when to pull, and the image's name.
+pub fn check(parsed: &Parsed) -> Result<()> {
+    let pull = parsed.text("pull").unwrap_or("missing");
+    if !["always", "missing", "never", ""].contains(&pull) {
         let why =
             format!("invalid pull option: '{pull}': must be one of \"always\", \"missing\" or \"never\"");
         return Err(Failure::Hinted(why, 125));
     }
-    request::build(&invocation.parsed).map_err(|why| Failure::Hinted(why, 125))
+    let name = Reference::parse(parsed.operand(0)).map(drop);
+    name.map_err(|why| Failure::new(why.to_string()))
 }
 
 /// Makes the container, pulling its image when that is missing; writes the id file; tells the daemon's warnings.
 pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Result<CreateResponse> {
     let parsed = &invocation.parsed;
-    let id_file = parsed.filled("cidfile");
-    if let Some(file) = id_file.as_deref().filter(|file| Path::new(file).exists()) {
-        let why =
-            format!("container ID file found, make sure the other container isn't running or delete {file}");
-        return Err(Failure::Hinted(why, 125));
-    }
-    if request.config.image.is_empty() {
-        return Err(Failure::Hinted("invalid reference format".into(), 125));
-    }
-    Reference::parse(&request.config.image).map_err(|why| Failure::Hinted(why.to_string(), 125))?;
+    let id_file = parsed.filled("cidfile").map(IdFile::create).transpose()?;
     let client = invocation.client().await?;
     let query =
         || Query::new().maybe("name", parsed.filled("name")).maybe("platform", parsed.filled("platform"));
@@ -73,8 +78,10 @@ pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Resu
     }
     let answer: CreateResponse = match client.post("/containers/create", query(), request).await {
         Err(error) if is_missing_image(&error) && parsed.text("pull") != Some("never") => {
-            invocation
-                .complain(format!("Unable to find image '{}' locally", familiar(&request.config.image)));
+            if !parsed.on("quiet") {
+                invocation
+                    .complain(format!("Unable to find image '{}' locally", familiar(&request.config.image)));
+            }
             image::pull::quietly(invocation, &request.config.image, parsed.on("quiet")).await?;
             client.post("/containers/create", query(), request).await?
         }
@@ -84,11 +91,47 @@ pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Resu
         invocation.complain(format!("WARNING: {warning}"));
     }
     if let Some(file) = id_file {
-        fs::write(&file, &answer.id).map_err(|error| {
-            Failure::Hinted(format!("failed to create the container ID file: {file}: {error}"), 125)
-        })?;
+        file.write(&answer.id)?;
     }
     Ok(answer)
+}
+
+/// The file that the container's id is written to. It is there before the container, and goes when there is none.
+struct IdFile {
+    path: PathBuf,
+    file: File,
+    written: bool,
+}
+
+impl IdFile {
+    fn create(path: String) -> Result<IdFile> {
+        if Path::new(&path).exists() {
+            return Err(Failure::new(format!(
+                "container ID file found, make sure the other container isn't running or delete {path}"
+            )));
+        }
+        let file = File::create(&path).map_err(|error| {
+            Failure::new(format!("failed to create the container ID file: open {path}: {}", reason(&error)))
+        })?;
+        Ok(IdFile { path: path.into(), file, written: false })
+    }
+
+    fn write(mut self, id: &str) -> Result<()> {
+        self.file.write_all(id.as_bytes()).map_err(|error| {
+            Failure::new(format!("failed to write the container ID to the file: {}", reason(&error)))
+        })?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if !self.written {
+            // The command fails already; an empty file that stays is said by the next one.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 fn is_missing_image(error: &Error) -> bool {

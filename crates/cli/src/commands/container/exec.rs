@@ -4,13 +4,13 @@ use boxship_api::exec::{ExecCreateRequest, ExecCreateResponse, ExecInspectRespon
 use boxship_client::{Client, Query};
 
 use super::path;
-use super::run::check_terminal;
+use super::run::{check_terminal, resizing};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
 use crate::flags::Flag;
 use crate::invocation::Invocation;
-use crate::streams::{self, Carry, Resizer};
+use crate::streams::{self, Carried, Carry};
 use crate::values::environment;
 
 /// `exec`.
@@ -65,22 +65,16 @@ async fn exec(invocation: &Invocation) -> Result<u8> {
         return Ok(0);
     }
     let hijacked = client.hijack(&exec("start"), Query::new(), Some(&start)).await?;
-    let resizer = async {
-        match tty {
-            true => Resizer::new(client, exec("resize"))?.run().await,
-            false => std::future::pending().await,
-        }
-        Ok::<(), Failure>(())
-    };
-    let carry = streams::carry(hijacked, Carry { stdin, tty });
-    tokio::pin!(carry, resizer);
-    loop {
-        tokio::select! {
-            carried = &mut carry => break carried?,
-            ended = &mut resizer => ended?,
-        }
+    let detach_keys = parsed.filled("detach-keys");
+    let carry = streams::carry(hijacked, Carry { stdin, tty, detach_keys, signals_passed: false });
+    let resize = exec("resize");
+    tokio::select! {
+        carried = carry => match carried? {
+            Carried::All => code(client, &exec("json")).await,
+            Carried::Detached => Ok(0),
+        },
+        failure = resizing(client, &resize, tty) => Err(failure),
     }
-    code(client, &exec("json")).await
 }
 
 /// The exit code; a command that still runs was detached from.

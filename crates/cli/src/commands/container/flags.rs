@@ -1,13 +1,13 @@
 //! The flags that `run` and `create` share.
 
 use crate::flags::{Flag, integer};
-use crate::values::{cpus, device, duration, mount, size, ulimit};
+use crate::values::{cpus, device, duration, mount, names, network, size, ulimit};
 
 /// All flags that describe a container.
 pub const CONTAINER: &[Flag] = &[
-    Flag::list("add-host", "Add a line to /etc/hosts (name:address)"),
+    Flag::list("add-host", "Add a line to /etc/hosts (name:address)").check(names::check_extra_host),
     Flag::value("annotation", "map", "Give an annotation to the OCI runtime").default("map[]").many(),
-    Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(stream),
+    Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(names::check_stream),
     Flag::value("blkio-weight", "uint16", "Weight of block I/O, 10 to 1000; 0 for none")
         .default("0")
         .check(weight),
@@ -37,12 +37,12 @@ pub const CONTAINER: &[Flag] = &[
         .check(device::check_bytes_rate),
     Flag::list("device-write-iops", "Limit writes to a device, in operations a second")
         .check(device::check_operations_rate),
-    Flag::list("dns", "Name servers of the container").check(address),
+    Flag::list("dns", "Name servers of the container").check(names::check_address),
     Flag::list("dns-option", "Options of the resolver").alias("dns-opt"),
-    Flag::list("dns-search", "Domains to search"),
+    Flag::list("dns-search", "Domains to search").check(names::check_domain),
     Flag::value("domainname", "string", "NIS domain name"),
     Flag::value("entrypoint", "string", "Run this instead of the image's entrypoint"),
-    Flag::list("env", "Set environment variables").short('e'),
+    Flag::list("env", "Set environment variables").check(names::check_env).short('e'),
     Flag::list("env-file", "Read environment variables from a file"),
     Flag::list("expose", "Declare a port or a range of ports"),
     Flag::value("gpus", "gpu-request", "GPUs of the container"),
@@ -69,7 +69,7 @@ pub const CONTAINER: &[Flag] = &[
     Flag::value("ipc", "string", "IPC namespace"),
     Flag::value("isolation", "string", "Isolation technology"),
     Flag::value("kernel-memory", "bytes", "Limit of kernel memory").check(size::check),
-    Flag::list("label", "Set labels").short('l'),
+    Flag::list("label", "Set labels").check(names::check_label).short('l'),
     Flag::list("label-file", "Read labels from a file"),
     Flag::list("link", "Link to another container"),
     Flag::list("link-local-ip", "Link-local addresses"),
@@ -85,7 +85,10 @@ pub const CONTAINER: &[Flag] = &[
         .check(integer),
     Flag::list("mount", "Attach a file system").of("mount").check(mount::check),
     Flag::value("name", "string", "Name of the container"),
-    Flag::list("network", "Network: none, host or container:NAME").of("network").alias("net"),
+    Flag::list("network", "Network: none, host or container:NAME")
+        .check(network::check)
+        .of("network")
+        .alias("net"),
     Flag::list("network-alias", "Name of the container in the network").alias("net-alias"),
     Flag::switch("no-healthcheck", "Ignore the image's health check"),
     Flag::switch("oom-kill-disable", "Don't kill when memory runs out"),
@@ -108,7 +111,7 @@ pub const CONTAINER: &[Flag] = &[
     Flag::value("stop-signal", "string", "Signal that asks it to stop"),
     Flag::value("stop-timeout", "int", "Seconds until it is killed after being asked to stop").check(integer),
     Flag::list("storage-opt", "Options of the storage"),
-    Flag::value("sysctl", "map", "Kernel parameters").default("map[]").many().check(sysctl),
+    Flag::value("sysctl", "map", "Kernel parameters").default("map[]").many().check(names::check_sysctl),
     Flag::list("tmpfs", "Mount a tmpfs"),
     Flag::switch("tty", "Give it a terminal").short('t'),
     Flag::list("ulimit", "Resource limits").of("ulimit").check(ulimit::check),
@@ -122,13 +125,6 @@ pub const CONTAINER: &[Flag] = &[
     Flag::value("workdir", "string", "Working folder").short('w'),
 ];
 
-fn stream(text: &str) -> Result<(), String> {
-    match text.to_lowercase().as_str() {
-        "stdin" | "stdout" | "stderr" => Ok(()),
-        _ => Err("valid streams are STDIN, STDOUT and STDERR".into()),
-    }
-}
-
 fn weight(text: &str) -> Result<(), String> {
     text.parse::<u16>().map(drop).map_err(|error| match error.kind() {
         std::num::IntErrorKind::PosOverflow => {
@@ -136,27 +132,4 @@ fn weight(text: &str) -> Result<(), String> {
         }
         _ => format!("strconv.ParseUint: parsing {text:?}: invalid syntax"),
     })
-}
-
-fn address(text: &str) -> Result<(), String> {
-    let ip = text.trim().parse::<std::net::IpAddr>();
-    ip.map(drop).map_err(|_| format!("ip address is not correctly formatted: {text:?}"))
-}
-
-/// Only parameters that belong to a namespace can be set for a container.
-fn sysctl(text: &str) -> Result<(), String> {
-    const EXACT: &[&str] = &[
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let allowed = text.split_once('=').is_some_and(|(name, _)| {
-        EXACT.contains(&name) || ["net.", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix))
-    });
-    if allowed { Ok(()) } else { Err(format!("sysctl '{text}' is not allowed")) }
 }

@@ -11,6 +11,8 @@ pub mod logs;
 pub mod ls;
 pub mod port;
 pub mod prune;
+#[cfg(test)]
+mod recorded;
 pub mod rename;
 mod request;
 pub mod rm;

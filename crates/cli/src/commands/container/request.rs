@@ -1,13 +1,15 @@
 //! From the flags of `run` and `create` to the API's request. Pure but for the files that flags name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use boxship_api::container::{Config, CreateRequest, HealthConfig, HostConfig, LogConfig, Resources};
+use boxship_api::container::{Config, CreateRequest, HealthConfig, HostConfig, LogConfig, Resources, Ulimit};
 use boxship_api::network::{EndpointSettings, NetworkingConfig};
 use boxship_api::{Empty, StrSlice};
 
 use crate::flags::Parsed;
-use crate::values::{cpus, device, environment, mount, pairs, refused, restart, security, size, ulimit};
+use crate::values::{
+    cpus, device, environment, mount, names, network, pairs, refused, restart, security, size, ulimit,
+};
 
 /// Paths that `--security-opt systempaths=unconfined` leaves open: the lists are sent empty.
 const NO_PATHS: Option<Vec<String>> = Some(Vec::new());
@@ -46,7 +48,7 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
     let attach: Vec<String> = parsed.list("attach").iter().map(|stream| stream.to_lowercase()).collect();
     let all = attach.is_empty() && !parsed.on("detach");
     let wants = |stream: &str| attach.iter().any(|one| one == stream);
-    let attach_stdin = wants("stdin") || all && parsed.on("interactive");
+    let attach_stdin = wants("stdin") || parsed.on("interactive") && !parsed.on("detach");
     let (command, entrypoint) = (&parsed.operands[1..], parsed.text("entrypoint"));
     let labels = environment::labels(&parsed.list("label-file"), &parsed.list("label"))?;
     let env = environment::variables(&parsed.list("env-file"), &parsed.list("env"))?;
@@ -67,7 +69,7 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
             .on("no-healthcheck")
             .then(|| HealthConfig { test: vec!["NONE".into()], ..HealthConfig::default() }),
         image: parsed.operand(0).to_string(),
-        volumes: Some(volumes(&parsed.list("volume"))),
+        volumes: Some(volumes(&parsed.list("volume"))?.1),
         working_dir: text(parsed, "workdir"),
         // An empty entrypoint is sent as [""]: it takes the image's away.
         entrypoint: entrypoint.map(|program| StrSlice(vec![program.to_string()])),
@@ -80,13 +82,14 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
 
 fn host_config(parsed: &Parsed) -> Result<HostConfig, String> {
     let (security_opt, unconfined_paths) = security::options(&parsed.list("security-opt"))?;
+    let security_opt = parsed.given("security-opt").then_some(security_opt);
     let paths = if unconfined_paths { NO_PATHS } else { None };
-    let networks = parsed.list("network");
+    let networks = each(parsed, "network", network::target)?;
     if networks.len() > 1 {
         return Err("--network: several networks are not supported in this version".into());
     }
     Ok(HostConfig {
-        binds: some(binds(&parsed.list("volume"))),
+        binds: some(volumes(&parsed.list("volume"))?.0),
         container_id_file: text(parsed, "cidfile"),
         log_config: log_config(parsed)?,
         network_mode: networks
@@ -98,20 +101,20 @@ fn host_config(parsed: &Parsed) -> Result<HostConfig, String> {
         restart_policy: restart::parse(parsed.text("restart").unwrap_or("no"))?,
         auto_remove: parsed.on("rm"),
         annotations: pairs::map(&parsed.list("annotation")),
-        cap_add: some(parsed.list("cap-add")).map(StrSlice),
-        cap_drop: some(parsed.list("cap-drop")).map(StrSlice),
+        cap_add: some(capabilities(&parsed.list("cap-add"))).map(StrSlice),
+        cap_drop: some(capabilities(&parsed.list("cap-drop"))).map(StrSlice),
         cgroupns_mode: mode(parsed, "cgroupns", &["", "host", "private"])?.as_str().into(),
-        dns: Some(parsed.list("dns")),
+        dns: Some(each(parsed, "dns", names::address)?),
         dns_options: Some(parsed.list("dns-option")),
-        dns_search: Some(parsed.list("dns-search")),
-        extra_hosts: some(extra_hosts(&parsed.list("add-host"))?),
+        dns_search: Some(each(parsed, "dns-search", names::domain)?),
+        extra_hosts: some(each(parsed, "add-host", names::extra_host)?),
         group_add: some(parsed.list("group-add")),
         ipc_mode: text(parsed, "ipc").as_str().into(),
         oom_score_adj: parsed.number("oom-score-adj").unwrap_or(0),
         pid_mode: pid_mode(parsed)?.as_str().into(),
         privileged: parsed.on("privileged"),
         readonly_rootfs: parsed.on("read-only"),
-        security_opt: some(security_opt),
+        security_opt,
         tmpfs: tmpfs(&parsed.list("tmpfs")),
         uts_mode: mode(parsed, "uts", &["", "host"])?.as_str().into(),
         userns_mode: mode(parsed, "userns", &["", "host"])?.as_str().into(),
@@ -137,7 +140,7 @@ pub fn resources(parsed: &Parsed) -> Result<Resources, String> {
     let devices: Result<Vec<_>, _> = each("device").iter().map(|text| device::mapping(text)).collect();
     let weights: Result<Vec<_>, _> =
         each("blkio-weight-device").iter().map(|text| device::weight(text)).collect();
-    let limits: Result<Vec<_>, _> = each("ulimit").iter().map(|text| ulimit::parse(text)).collect();
+    let limits = ulimits(&parsed.list("ulimit"));
     let swappiness = parsed.number("memory-swappiness").unwrap_or(-1);
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(format!("invalid value: {swappiness}. Valid memory swappiness range is 0-100"));
@@ -161,7 +164,6 @@ pub fn resources(parsed: &Parsed) -> Result<Resources, String> {
         cpuset_mems: text(parsed, "cpuset-mems"),
         devices: Some(devices?),
         device_cgroup_rules: some(each("device-cgroup-rule")),
-        kernel_memory: bytes(parsed, "kernel-memory")?,
         memory_reservation: bytes(parsed, "memory-reservation")?,
         memory_swap: parsed.filled("memory-swap").map_or(Ok(0), |text| size::parse_swap(&text))?,
         memory_swappiness: Some(swappiness),
@@ -190,7 +192,10 @@ fn mode(parsed: &Parsed, name: &str, allowed: &[&str]) -> Result<String, String>
     if allowed.contains(&given.as_str()) {
         Ok(given)
     } else {
-        Err(format!("--{name}: invalid {} mode", name.to_uppercase()))
+        {
+            let kind = name.trim_end_matches("ns").to_uppercase();
+            Err(format!("--{name}: invalid {kind} mode"))
+        }
     }
 }
 
@@ -213,15 +218,24 @@ fn log_config(parsed: &Parsed) -> Result<LogConfig, String> {
     Ok(LogConfig { driver, config: Some(pairs::map(&options)) })
 }
 
-/// `-v` with a colon is a bind; a source that begins with a dot is below the client's folder.
-fn binds(volumes: &[String]) -> Vec<String> {
-    let pairs = volumes.iter().filter_map(|volume| volume.split_once(':'));
-    pairs.map(|(source, rest)| format!("{}:{rest}", mount::absolute(source))).collect()
+/// What `-v` asks for: binds as they are sent, and paths in the container alone.
+type Volumes = (Vec<String>, BTreeMap<String, Empty>);
+
+/// Reads every `-v`. A relative source that begins with a dot is below the client's folder.
+fn volumes(given: &[String]) -> Result<Volumes, String> {
+    let mut volumes = Volumes::default();
+    for text in given {
+        match mount::volume_flag(text)? {
+            mount::Volume::Bind(bind) => volumes.0.push(bind),
+            mount::Volume::Anonymous(path) => drop(volumes.1.insert(path, Empty)),
+        }
+    }
+    Ok(volumes)
 }
 
-/// `-v` without a colon asks for an anonymous volume.
-fn volumes(volumes: &[String]) -> BTreeMap<String, Empty> {
-    volumes.iter().filter(|volume| !volume.contains(':')).map(|volume| (volume.clone(), Empty)).collect()
+/// The values of a list, each read.
+fn each<T>(parsed: &Parsed, name: &str, read: fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    parsed.list(name).iter().map(|text| read(text)).collect()
 }
 
 fn tmpfs(given: &[String]) -> BTreeMap<String, String> {
@@ -232,37 +246,45 @@ fn tmpfs(given: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `name:address` or `name=address`; an IPv6 address may stand in brackets.
-fn extra_hosts(given: &[String]) -> Result<Vec<String>, String> {
-    let read = |line: &String| {
-        let (name, address) = line.split_once('=').or_else(|| line.split_once(':'))?;
-        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-        let fine = bare == "host-gateway" || bare.parse::<std::net::IpAddr>().is_ok();
-        (!name.is_empty()).then(|| if fine { Ok(format!("{name}:{bare}")) } else { Err(bare.to_string()) })
+/// `NET_ADMIN` and `cap_net_admin` are sent as `CAP_NET_ADMIN`, each once, sorted.
+fn capabilities(given: &[String]) -> Vec<String> {
+    let full = |name: &String| {
+        let name = name.trim().to_uppercase();
+        if name == "ALL" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
     };
-    given
-        .iter()
-        .map(|line| match read(line) {
-            Some(Ok(host)) => Ok(host),
-            Some(Err(address)) => Err(format!("invalid IP address in add-host: {address:?}")),
-            None => Err(format!("bad format for add-host: {line:?}")),
-        })
-        .collect()
+    given.iter().map(full).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Limits by name: the last one of a name counts.
+fn ulimits(given: &[String]) -> Result<Vec<Ulimit>, String> {
+    let read = |text: &String| ulimit::parse(text).map(|limit| (limit.name.clone(), limit));
+    let limits: BTreeMap<String, Ulimit> = given.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(limits.into_values().collect())
 }
 
 /// `80`, `80/udp`, `8000-8010/tcp`.
 fn exposed(given: &[String]) -> Result<BTreeMap<String, Empty>, String> {
     let mut ports = BTreeMap::new();
     for one in given {
-        let wrong = || format!("invalid range format for --expose: {one}");
-        let (range, protocol) = one.split_once('/').unwrap_or((one, "tcp"));
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u16, u16) =
-            (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
-        if first > last || !["tcp", "udp", "sctp"].contains(&protocol.to_lowercase().as_str()) {
-            return Err(wrong());
+        if one.contains(':') {
+            return Err(format!("invalid port format for --expose: {one}"));
         }
-        ports.extend((first..=last).map(|port| (format!("{port}/{}", protocol.to_lowercase()), Empty)));
+        let (range, protocol) = one.split_once('/').unwrap_or((one, "tcp"));
+        let protocol = protocol.to_lowercase();
+        let wrong = |why: String| format!("invalid range format for --expose: {one}, error: {why}");
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| {
+            let invalid = |_| wrong(format!("strconv.ParseUint: parsing {text:?}: invalid syntax"));
+            text.parse::<u16>().map_err(invalid)
+        };
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(wrong(format!("invalid range specified for port: {range}")));
+        }
+        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+            return Err(format!("invalid proto: {protocol}"));
+        }
+        ports.extend((first..=last).map(|port| (format!("{port}/{protocol}"), Empty)));
     }
     Ok(ports)
 }

@@ -1,7 +1,10 @@
 //! `run`: create, attach, start, carry the streams, and end with the container's exit code.
 
+use std::time::Duration;
+
 use boxship_api::container::{CreateRequest, WaitResponse};
-use boxship_client::{Client, Hijacked, Query};
+use boxship_client::{Body, Client, Hijacked, Query};
+use http::Method;
 
 use super::{create, flags, path};
 use crate::command::{Command, Operands};
@@ -9,7 +12,7 @@ use crate::commands::action;
 use crate::failure::{Failure, Result};
 use crate::flags::Flag;
 use crate::invocation::Invocation;
-use crate::streams::{self, Carry, Resizer};
+use crate::streams::{self, Carried, Carry, Resizer};
 
 /// `run`.
 pub const RUN: Command = Command {
@@ -44,9 +47,6 @@ async fn run(invocation: &Invocation) -> Result<u8> {
         config.stdin_once = false;
     }
     check_terminal(request.config.attach_stdin, request.config.tty)?;
-    if let Some((rows, columns)) = crate::terminal::size().filter(|_| request.config.tty) {
-        request.host_config.get_or_insert_default().console_size = [rows.into(), columns.into()];
-    }
     let created = create::container(invocation, &request).await.map_err(Failure::before_start)?;
     let client = invocation.client().await?;
     if detach {
@@ -67,100 +67,85 @@ pub fn check_terminal(stdin: bool, tty: bool) -> Result<()> {
 
 async fn attached(invocation: &Invocation, client: &Client, id: &str, request: &CreateRequest) -> Result<u8> {
     let (config, parsed) = (&request.config, &invocation.parsed);
-    let tty = config.tty;
     let query = Query::new()
         .set("stream", 1)
         .flag("stdin", config.attach_stdin)
         .flag("stdout", config.attach_stdout)
         .flag("stderr", config.attach_stderr)
         .maybe("detachKeys", parsed.filled("detach-keys"));
-    let hijacked = client.hijack(&path(id, "attach"), query, None::<&()>).await.map_err(Failure::from)?;
+    let proxied = parsed.on_or("sig-proxy", true);
+    let _signals = if proxied { Some(Proxy::start(client, id)?) } else { None };
     let removed = request.host_config.as_ref().is_some_and(|host| host.auto_remove);
-    let _signals =
-        if parsed.on_or("sig-proxy", true) && !tty { Some(Proxy::start(client, id)?) } else { None };
-    // The wait begins before the start: a container that ends at once is not missed.
-    let wait = wait(client, id, if removed { "removed" } else { "next-exit" });
-    tokio::pin!(wait);
-    let started = tokio::select! {
-        biased;
-        started = start(client, id) => started,
-        _ = pending_first(&mut wait) => Ok(()),
-    };
-    if let Err(failure) = started {
+    let attach = path(id, "attach");
+    // Both stand before the start: nothing that is printed and no exit is missed.
+    let (hijacked, exit) = tokio::join!(
+        client.hijack(&attach, query, None::<&()>),
+        Exit::expect(client, id, if removed { "removed" } else { "next-exit" }),
+    );
+    let (hijacked, exit) = (hijacked?, exit?);
+    if let Err(failure) = start(client, id).await {
         if removed {
             // The daemon removes what could not be started; the command ends when that is done.
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(10), wait).await;
+            let _ = tokio::time::timeout(Duration::from_secs(10), exit.code()).await;
         }
         return Err(failure);
     }
-    let outcome =
-        supervise(client, id, hijacked, Carry { stdin: config.attach_stdin, tty }, &mut wait).await?;
-    match outcome {
-        Outcome::Exited(code) => Ok(code),
-        Outcome::Detached => Ok(0),
-    }
-}
-
-/// Lets the wait's request leave before the start's without ever being the branch that is taken.
-async fn pending_first<F: Future + Unpin>(wait: &mut F) {
-    let _ = std::future::poll_fn(|context| {
-        let _ = std::pin::Pin::new(&mut *wait).poll(context);
-        std::task::Poll::<()>::Pending
-    })
-    .await;
-}
-
-/// How an attached command ended.
-pub enum Outcome {
-    /// The container's exit code.
-    Exited(u8),
-    /// The user detached; the container runs on.
-    Detached,
-}
-
-/// Carries the streams until they end and then waits for the exit code; without one soon, the user has detached.
-pub async fn supervise(
-    client: &Client,
-    id: &str,
-    hijacked: Hijacked,
-    what: Carry,
-    wait: &mut (impl Future<Output = Result<u8>> + Unpin),
-) -> Result<Outcome> {
-    let resizer = async {
-        match what.tty {
-            true => Resizer::new(client, path(id, "resize"))?.run().await,
-            false => std::future::pending().await,
-        }
-        Ok::<(), Failure>(())
+    let what = Carry {
+        stdin: config.attach_stdin,
+        tty: config.tty,
+        detach_keys: parsed.filled("detach-keys"),
+        signals_passed: proxied,
     };
-    let mut exited = None;
-    {
-        let carry = streams::carry(hijacked, what);
-        tokio::pin!(carry, resizer);
-        loop {
-            tokio::select! {
-                carried = &mut carry => {
-                    carried?;
-                    break;
-                }
-                code = &mut *wait, if exited.is_none() => exited = Some(code?),
-                ended = &mut resizer => ended?,
-            }
-        }
-    }
-    if let Some(code) = exited {
-        return Ok(Outcome::Exited(code));
-    }
-    if what.stdin && what.tty && is_running(client, id).await {
-        return Ok(Outcome::Detached);
-    }
-    Ok(Outcome::Exited(wait.await?))
+    supervise(client, id, hijacked, what, exit).await
 }
 
-/// With the streams closed and the container running, the detach keys were pressed.
-async fn is_running(client: &Client, id: &str) -> bool {
-    let inspect = client.get::<serde_json::Value>(&path(id, "json"), Query::new()).await;
-    inspect.is_ok_and(|container| container["State"]["Running"] == true)
+/// Carries the streams until they end and gives the exit code; 0 when the user has detached.
+pub async fn supervise(client: &Client, id: &str, hijacked: Hijacked, what: Carry, exit: Exit) -> Result<u8> {
+    let tty = what.tty;
+    let carry = streams::carry(hijacked, what);
+    let resize = path(id, "resize");
+    let carried = tokio::select! {
+        carried = carry => carried?,
+        failure = resizing(client, &resize, tty) => return Err(failure),
+    };
+    match carried {
+        Carried::All => exit.code().await,
+        Carried::Detached => Ok(0),
+    }
+}
+
+/// Keeps the size of a container's terminal; ends only when that fails from the start.
+pub async fn resizing(client: &Client, path: &str, tty: bool) -> Failure {
+    match tty {
+        true => match Resizer::new(client, path.to_string()) {
+            Ok(resizer) => resizer.run().await,
+            Err(failure) => return failure,
+        },
+        false => {}
+    }
+    std::future::pending().await
+}
+
+/// The exit that a container will have.
+pub struct Exit(Body);
+
+impl Exit {
+    /// From here on the exit is not missed: the daemon has answered that it watches.
+    pub async fn expect(client: &Client, id: &str, condition: &str) -> Result<Exit> {
+        let query = Query::new().maybe("condition", (!condition.is_empty()).then_some(condition));
+        Ok(Exit(client.request(Method::POST, &path(id, "wait"), query, None::<&()>).await?))
+    }
+
+    /// The exit code, once there is one.
+    pub async fn code(self) -> Result<u8> {
+        let answer: WaitResponse = self.0.json().await?;
+        match answer.error {
+            Some(error) if !error.message.is_empty() => {
+                Err(Failure::Code(format!("Error waiting for container: {}", error.message), 125))
+            }
+            _ => Ok(answer.status_code as u8),
+        }
+    }
 }
 
 /// Starts the container; the daemon's words about a program that can't be run decide the exit code.
@@ -186,16 +171,6 @@ fn start_code(message: &str) -> u8 {
         126
     } else {
         125
-    }
-}
-
-/// The exit code, once `condition` holds.
-pub async fn wait(client: &Client, id: &str, condition: &str) -> Result<u8> {
-    let query = Query::new().set("condition", condition);
-    let answer: WaitResponse = client.post(&path(id, "wait"), query, &serde_json::json!({})).await?;
-    match answer.error {
-        Some(error) if !error.message.is_empty() => Err(Failure::Hinted(error.message, 125)),
-        _ => Ok(answer.status_code as u8),
     }
 }
 

@@ -4,7 +4,7 @@ use boxship_client::Query;
 use serde_json::Value;
 
 use super::path;
-use super::run::{Outcome, Proxy, check_terminal, supervise, wait};
+use super::run::{Exit, Proxy, check_terminal, supervise};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
@@ -68,14 +68,16 @@ async fn attached(invocation: &Invocation, name: &str) -> Result<u8> {
         .set("stdout", 1)
         .set("stderr", 1)
         .maybe("detachKeys", invocation.parsed.filled("detach-keys"));
-    let hijacked = client.hijack(&path(&id, "attach"), query, None::<&()>).await?;
-    let _signals = if tty { None } else { Some(Proxy::start(client, &id)?) };
     let removed = container["HostConfig"]["AutoRemove"] == true;
-    let wait = wait(client, &id, if removed { "removed" } else { "next-exit" });
-    tokio::pin!(wait);
+    let _signals = if tty { None } else { Some(Proxy::start(client, &id)?) };
+    let attach = path(&id, "attach");
+    let (hijacked, exit) = tokio::join!(
+        client.hijack(&attach, query, None::<&()>),
+        Exit::expect(client, &id, if removed { "removed" } else { "next-exit" }),
+    );
+    let (hijacked, exit) = (hijacked?, exit?);
     client.command(&path(&id, "start"), Query::new()).await?;
-    match supervise(client, &id, hijacked, Carry { stdin, tty }, &mut wait).await? {
-        Outcome::Exited(code) => Ok(code),
-        Outcome::Detached => Ok(0),
-    }
+    let detach_keys = invocation.parsed.filled("detach-keys");
+    let what = Carry { stdin, tty, detach_keys, signals_passed: !tty };
+    supervise(client, &id, hijacked, what, exit).await
 }

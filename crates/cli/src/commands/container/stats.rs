@@ -251,8 +251,8 @@ mod tests {
             format::listing(&LISTING, "", &[row("x", Some(&sample), true)]).map_err(|f| f.message()).unwrap();
         assert_eq!(
             text,
-            "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT   MEM %     NET I/O      BLOCK I/O     PIDS\n\
-             0123456789ab   x         20.00%    2MiB / 10MiB        20.00%    1.5kB / 5B   4.1kB / 1B    3\n"
+            "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT   MEM %     NET I/O      BLOCK I/O    PIDS\n\
+             0123456789ab   x         20.00%    2MiB / 10MiB        20.00%    1.5kB / 5B   4.1kB / 1B   3\n"
         );
         let text = format::listing(&LISTING, "{{.Name}} {{.MemUsage}}", &[row("x", None, true)]);
         assert_eq!(text.map_err(|f| f.message()).unwrap(), "-- -- / --\n");
