@@ -50,34 +50,33 @@ impl Snapshots<'_> {
     /// Makes `containers/<id>/{upper,work}`. Without a record they are removed at the next open.
     pub fn make(&self, container: &str, image: &Digest) -> Result<()> {
         let paths = &self.store.paths;
+        let (mode, owner) = self.root_of(image)?;
         let folder = paths.container(container);
-        let upper = paths.upper(container);
         match mkdir(&folder, Mode::from_raw_mode(0o710)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(io("create", &folder)(errno)),
         }
+        let upper = paths.upper(container);
         for path in [&upper, &paths.work(container)] {
             mkdir(path, Mode::from_raw_mode(0o755)).map_err(io("create", path))?;
         }
-        self.look_like_image(&upper, image)
+        // The upper folder's own attributes are those of the container's root.
+        if owner != (0, 0) {
+            let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+            chown(&upper, Some(uid), Some(gid)).map_err(io("change owner of", &upper))?;
+        }
+        chmod(&upper, mode).map_err(io("change mode of", &upper))
     }
 
-    /// The upper folder's own attributes are those of the container's root: take them from the topmost layer.
-    fn look_like_image(&self, upper: &std::path::Path, image: &Digest) -> Result<()> {
-        let (mut mode, mut owner) = (Mode::from_raw_mode(0o755), (0, 0));
+    /// Mode and owner of the topmost layer's root.
+    fn root_of(&self, image: &Digest) -> Result<(Mode, (u32, u32))> {
         let top = self.store.db.read(|c| {
             let top = Images { store: self.store }.top_in(c, image)?;
             top.map(|top| self.store.layers().path_in(c, &top)).transpose()
         })?;
-        if let Some(path) = top {
-            let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(io("stat", &path))?;
-            (mode, owner) = (Mode::from_raw_mode(stat.st_mode), (stat.st_uid, stat.st_gid));
-        }
-        if owner != (0, 0) {
-            let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-            chown(upper, Some(uid), Some(gid)).map_err(io("change owner of", upper))?;
-        }
-        chmod(upper, mode).map_err(io("change mode of", upper))
+        let Some(path) = top else { return Ok((Mode::from_raw_mode(0o755), (0, 0))) };
+        let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(io("stat", &path))?;
+        Ok((Mode::from_raw_mode(stat.st_mode), (stat.st_uid, stat.st_gid)))
     }
 
     /// Records the root filesystem in the transaction that writes the container's row. The image must be there.

@@ -6,6 +6,7 @@ mod crash;
 mod exchange;
 mod forms;
 mod refusals;
+mod together;
 
 use std::fs;
 use std::path::Path;
