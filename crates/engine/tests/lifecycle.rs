@@ -450,9 +450,16 @@ async fn open_again(path: &Path) -> Engine {
 
 async fn top_stats_changes(bench: Bench) -> Bench {
     let id = bench.run(&["sh", "-c", "echo x > /new; exec sleep 100"]).await;
-    let top = bench.engine.container_top(&id, "-o pid,args").await.expect("top");
-    let rows = top.processes.expect("rows");
-    assert!(rows.iter().any(|row| row[1].contains("sleep 100")), "{rows:?}");
+    // The shell becomes the sleep when it has written.
+    for attempt in 0.. {
+        let top = bench.engine.container_top(&id, "-o pid,args").await.expect("top");
+        let rows = top.processes.expect("rows");
+        if rows.iter().any(|row| row[1] == "sleep 100") {
+            break;
+        }
+        assert!(attempt < 400, "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
     let mut stats = bench
         .engine
         .container_stats(&id, StatsOptions { stream: false, one_shot: true })

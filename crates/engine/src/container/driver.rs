@@ -18,9 +18,11 @@ use tokio::time::Instant;
 
 use super::configuration::Configuration;
 use super::handle::{Container, Snapshot};
+use super::health::{Check, Probe};
+use super::probing;
 use super::request::Request;
 use super::restart_policy::{Backoff, wants_restart};
-use super::state::State;
+use super::state::{State, Status};
 use crate::shim_link::{ShimEvents, reap};
 use crate::{Engine, Error, Result};
 
@@ -75,6 +77,7 @@ impl Driver {
 
     /// Lives as long as the container (or the engine).
     pub(crate) async fn run(mut self) {
+        let _prober = probing::watch(&self.engine, &self.container);
         loop {
             let restart_at = self.restart_at;
             let flow = tokio::select! {
@@ -114,6 +117,7 @@ impl Driver {
             }
             Request::Rename { name, reply } => drop(reply.send(self.rename(&name).await)),
             Request::Update { update, reply } => drop(reply.send(self.update(&update).await)),
+            Request::Probed { probe, started_at } => self.probed(probe, started_at),
             Request::Remove(reply) => {
                 let outcome = self.remove().await;
                 let flow = if outcome.is_ok() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -126,6 +130,22 @@ impl Driver {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// A probe of its health has ended; one of an earlier run comes too late.
+    fn probed(&self, probe: Probe, started_at: i64) {
+        let (state, configuration) = (self.state(), self.configuration());
+        let Some(check) = Check::of(&configuration.config) else { return };
+        if state.status != Status::Running || state.started_at != started_at {
+            return;
+        }
+        let mut health = state.health.unwrap_or_default();
+        let changed = health.probed(probe, &check, started_at);
+        let action = format!("health_status: {}", health.verdict.word());
+        self.change(|state| state.health = Some(health));
+        if changed {
+            self.engine.tell_container(&configuration, &action, &[]);
+        }
     }
 
     /// How it is.

@@ -136,6 +136,11 @@ impl Execs {
         ids
     }
 
+    /// Forgets one that nobody will ask about.
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
     /// Forgets those of a container that is gone.
     pub(crate) fn forget_container(&self, container: &str) {
         self.lock().retain(|_, exec| exec.container != container);

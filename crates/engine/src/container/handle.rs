@@ -94,6 +94,11 @@ impl Container {
         answer.await.map_err(|_| gone())?
     }
 
+    /// Tells the driver without waiting; without a driver there is nothing to be told.
+    pub(crate) fn tell(&self, request: Request) {
+        let _ = self.requests.send(request);
+    }
+
     /// Queues a client for the next start.
     pub(crate) fn enqueue(&self, waiting: Waiting) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);

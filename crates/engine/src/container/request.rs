@@ -38,6 +38,13 @@ pub(crate) enum Request {
         /// Answered when it is durable and applied.
         reply: Reply,
     },
+    /// A probe of its health has ended, in the run that began then.
+    Probed {
+        /// Its outcome.
+        probe: super::health::Probe,
+        /// Which run.
+        started_at: i64,
+    },
     /// Remove it; it must not run.
     Remove(Reply),
     /// The engine closes: the driver ends, the container runs on.

@@ -9,6 +9,7 @@ use boxship_shim::protocol::{FailureKind, LaunchRequest, Request as Ask};
 
 use super::configuration::Configuration;
 use super::driver::{Attended, Driver};
+use super::health::{Check, Health};
 use super::request::Request;
 use super::state::{self, Status};
 use super::{log_target, network_files, specification};
@@ -120,7 +121,11 @@ impl Driver {
             Ok(events) => {
                 self.attend(events, Some(launched.shim));
                 let (pid, at) = (launched.pid.unsigned_abs(), state::now());
-                self.change(|state| state.started(pid, at));
+                let health = Check::of(&self.configuration().config).map(|_| Health::default());
+                self.change(|state| {
+                    state.started(pid, at);
+                    state.health = health;
+                });
                 self.tell("start", &[]);
                 Ok(())
             }

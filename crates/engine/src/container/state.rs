@@ -6,6 +6,7 @@ use boxship_api as api;
 use boxship_api::timestamp::{Timestamp, ZERO};
 use serde::{Deserialize, Serialize};
 
+use super::health::{Health, Verdict};
 use super::human;
 
 /// The places of the state machine drawn in the module's documentation.
@@ -80,6 +81,8 @@ pub(crate) struct State {
     pub restart_count: u32,
     /// A user stopped it: `unless-stopped` obeys.
     pub stopped_by_user: bool,
+    /// Its health, when it has a check and was started.
+    pub health: Option<Health>,
     /// How often it ended, counted since the engine was opened: waiters see an exit by it.
     #[serde(skip)]
     pub exits: u64,
@@ -132,6 +135,15 @@ impl State {
         self.last_exit = code;
         self.exits += 1;
         self.finished_at = at;
+        // Nobody probes it any more; so Docker tells it.
+        if let Some(health) = &mut self.health {
+            health.verdict = Verdict::Unhealthy;
+        }
+    }
+
+    /// The word of its health, `none` without a check.
+    pub(crate) fn health_word(&self) -> &'static str {
+        self.health.as_ref().map_or("none", |health| health.verdict.word())
     }
 
     /// As inspect tells it.
@@ -148,7 +160,7 @@ impl State {
             error: self.error.clone(),
             started_at: time(self.started_at),
             finished_at: time(self.finished_at),
-            health: None,
+            health: self.health.as_ref().map(Health::to_api),
         }
     }
 
@@ -157,7 +169,10 @@ impl State {
         let since = |then: i64| human::duration((now - then).max(0) / 1_000_000_000);
         match self.status {
             Status::Created => "Created".into(),
-            Status::Running => format!("Up {}", since(self.started_at)),
+            Status::Running => {
+                let health = self.health.as_ref().map_or("", Health::sentence);
+                format!("Up {}{health}", since(self.started_at))
+            }
             Status::Paused => format!("Up {} (Paused)", since(self.started_at)),
             Status::Restarting => format!("Restarting ({}) {} ago", self.exit_code, since(self.finished_at)),
             Status::Removing => "Removal In Progress".into(),

@@ -98,7 +98,7 @@ impl<'a> Selection<'a> {
             && named
             && filters.prefix_match("id", &configuration.id)
             && filters.exact_match("status", state.status.word())
-            && filters.exact_match("health", "none")
+            && filters.exact_match("health", state.health_word())
             && filters.exact_match("isolation", configuration.host_config.isolation.as_str())
             && labels_match(filters, snapshot)
             && self.exit_code_matches(snapshot)
