@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use boxship_oci::digest::{Digest, is_lower_hex};
 use boxship_oci::reference::Reference;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 
 use crate::layers::digest;
 use crate::open::Inner;
@@ -325,30 +325,43 @@ fn column(c: &Connection, query: &str, key: &str) -> Result<Vec<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-const IMAGE: &str = "SELECT id, manifest, parent, last_tagged FROM images";
-const LAYER: &str = "SELECT il.image, il.diff_id, il.chain_id, il.blob, il.blob_size, il.media_type, l.size
-     FROM image_layers AS il JOIN layers AS l ON l.chain_id = il.chain_id";
-
 fn get(c: &Connection, id: &Digest) -> Result<Image> {
     let key = id.to_string();
-    let mut images = read(c, IMAGE, "id", "image", Some(&key))?;
+    let mut images = read(c, Some(&key))?;
     images.pop().ok_or(Error::NoSuchImage(key))
 }
 
 fn list(c: &Connection) -> Result<Vec<Image>> {
-    read(c, IMAGE, "id", "image", None)
+    read(c, None)
 }
 
 /// Reads all images, or the one with this id, in four queries however many there are.
-fn read(c: &Connection, images: &str, id: &str, image: &str, key: Option<&str>) -> Result<Vec<Image>> {
-    let only = |column: &str| if key.is_some() { format!(" WHERE {column} = ?1") } else { String::new() };
-    let parameters = rusqlite::params_from_iter(key);
-    let mut query = c.prepare_cached(&format!("{images}{} ORDER BY rowid DESC", only(id)))?;
-    let mut rows = query.query(parameters.clone())?;
-    let mut found = Vec::new();
+fn read(c: &Connection, only: Option<&str>) -> Result<Vec<Image>> {
+    let mut images = read_images(c, only)?;
+    let positions = images.iter().enumerate().map(|(at, image)| (image.id.to_string(), at)).collect();
+    read_layers(c, only, &positions, &mut images)?;
+    read_names(c, only, "names", &positions, |at, name| images[at].names.push(name))?;
+    read_names(c, only, "repo_digests", &positions, |at, name| images[at].repo_digests.push(name))?;
+    Ok(images)
+}
+
+/// Where in the list the image with this id is.
+type Positions = HashMap<String, usize>;
+
+fn condition(only: Option<&str>, column: &str) -> String {
+    if only.is_some() { format!("WHERE {column} = ?1") } else { String::new() }
+}
+
+fn read_images(c: &Connection, only: Option<&str>) -> Result<Vec<Image>> {
+    let condition = condition(only, "id");
+    let mut query = c.prepare_cached(&format!(
+        "SELECT id, manifest, parent, last_tagged FROM images {condition} ORDER BY rowid DESC"
+    ))?;
+    let mut rows = query.query(params_from_iter(only))?;
+    let mut images = Vec::new();
     while let Some(row) = rows.next()? {
         let parent: Option<String> = row.get(2)?;
-        found.push(Image {
+        images.push(Image {
             id: digest(&row.get::<_, String>(0)?)?,
             manifest: digest(&row.get::<_, String>(1)?)?,
             layers: Vec::new(),
@@ -359,15 +372,25 @@ fn read(c: &Connection, images: &str, id: &str, image: &str, key: Option<&str>) 
             last_tagged: row.get(3)?,
         });
     }
-    let positions: HashMap<String, usize> =
-        found.iter().enumerate().map(|(at, i)| (i.id.to_string(), at)).collect();
-    let mut query =
-        c.prepare_cached(&format!("{LAYER}{} ORDER BY il.position", only(&format!("il.{image}"))))?;
-    let mut rows = query.query(parameters.clone())?;
+    Ok(images)
+}
+
+fn read_layers(
+    c: &Connection,
+    only: Option<&str>,
+    positions: &Positions,
+    images: &mut [Image],
+) -> Result<()> {
+    let condition = condition(only, "il.image");
+    let mut query = c.prepare_cached(&format!(
+        "SELECT il.image, il.diff_id, il.chain_id, il.blob, il.blob_size, il.media_type, l.size
+         FROM image_layers AS il JOIN layers AS l ON l.chain_id = il.chain_id {condition} ORDER BY il.position"
+    ))?;
+    let mut rows = query.query(params_from_iter(only))?;
     while let Some(row) = rows.next()? {
         let Some(&at) = positions.get(&row.get::<_, String>(0)?) else { continue };
-        found[at].size += row.get::<_, i64>(6)? as u64;
-        found[at].layers.push(ImageLayer {
+        images[at].size += row.get::<_, i64>(6)? as u64;
+        images[at].layers.push(ImageLayer {
             diff_id: digest(&row.get::<_, String>(1)?)?,
             chain_id: digest(&row.get::<_, String>(2)?)?,
             blob: digest(&row.get::<_, String>(3)?)?,
@@ -375,18 +398,26 @@ fn read(c: &Connection, images: &str, id: &str, image: &str, key: Option<&str>) 
             media_type: row.get(5)?,
         });
     }
-    for table in ["names", "repo_digests"] {
-        let mut query =
-            c.prepare_cached(&format!("SELECT image, name FROM {table}{} ORDER BY name", only(image)))?;
-        let mut rows = query.query(parameters.clone())?;
-        while let Some(row) = rows.next()? {
-            let Some(&at) = positions.get(&row.get::<_, String>(0)?) else { continue };
-            let name = reference(&row.get::<_, String>(1)?)?;
-            let target = if table == "names" { &mut found[at].names } else { &mut found[at].repo_digests };
-            target.push(name);
+    Ok(())
+}
+
+fn read_names(
+    c: &Connection,
+    only: Option<&str>,
+    table: &str,
+    positions: &Positions,
+    mut push: impl FnMut(usize, Reference),
+) -> Result<()> {
+    let condition = condition(only, "image");
+    let mut query =
+        c.prepare_cached(&format!("SELECT image, name FROM {table} {condition} ORDER BY name"))?;
+    let mut rows = query.query(params_from_iter(only))?;
+    while let Some(row) = rows.next()? {
+        if let Some(&at) = positions.get(&row.get::<_, String>(0)?) {
+            push(at, reference(&row.get::<_, String>(1)?)?);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn reference(text: &str) -> Result<Reference> {

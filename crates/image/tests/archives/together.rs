@@ -54,7 +54,7 @@ fn take_turn(store: &Store, base: &[u8], thread: usize, turn: usize) {
     }
     // Without a row it only throws the folder away.
     store.snapshots().remove(&container).unwrap();
-    if turn % 3 == 0 {
+    if turn.is_multiple_of(3) {
         store.collect().unwrap();
         let _ = store.sweep();
     }
