@@ -4,6 +4,8 @@
 mod answers;
 mod config;
 mod create;
+#[cfg(test)]
+mod golden;
 mod host_config;
 mod inspect;
 mod mode;
