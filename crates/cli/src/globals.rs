@@ -20,7 +20,8 @@ pub const FLAGS: &[Flag] = &[
     Flag::value("host", "string", "Daemon to speak to: unix://, tcp:// or ssh://").short('H'),
     Flag::value("log-level", "string", "How much to tell (debug, info, warn, error, fatal)")
         .short('l')
-        .default("info"),
+        .default("info")
+        .check(level),
     Flag::switch("tls", "Use TLS; implied by --tlsverify"),
     Flag::value("tlscacert", "string", "Trust certificates signed by this CA only")
         .default("~/.docker/ca.pem"),
@@ -30,6 +31,13 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch("version", "Print the version and end").short('v'),
     Flag::switch("help", "Print usage").short('h'),
 ];
+
+fn level(text: &str) -> std::result::Result<(), String> {
+    match text {
+        "debug" | "info" | "warn" | "error" | "fatal" => Ok(()),
+        _ => Err("the levels are debug, info, warn, error and fatal".into()),
+    }
+}
 
 /// What was said before the command.
 #[derive(Debug, Default)]

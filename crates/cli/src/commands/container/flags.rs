@@ -37,6 +37,7 @@ pub const CONTAINER: &[Flag] = &[
         .check(device::check_bytes_rate),
     Flag::list("device-write-iops", "Limit writes to a device, in operations a second")
         .check(device::check_operations_rate),
+    Flag::switch("disable-content-trust", "Skip image verification (there is none)").default("true"),
     Flag::list("dns", "Name servers of the container").check(names::check_address),
     Flag::list("dns-option", "Options of the resolver").alias("dns-opt"),
     Flag::list("dns-search", "Domains to search").check(names::check_domain),

@@ -26,6 +26,11 @@ async fn rename(invocation: &Invocation) -> Result<u8> {
     if old.is_empty() || new.is_empty() {
         return Err(Failure::new("Error: Neither old nor new names may be empty"));
     }
-    invocation.client().await?.command(&path(old, "rename"), Query::new().set("name", new)).await?;
+    let renamed =
+        invocation.client().await?.command(&path(old, "rename"), Query::new().set("name", new)).await;
+    if let Err(error) = renamed {
+        invocation.complain(Failure::from(error).message());
+        return Err(Failure::new(format!("Error: failed to rename container named {old}")));
+    }
     Ok(0)
 }

@@ -38,6 +38,9 @@ pub fn build(parsed: &Parsed) -> Result<CreateRequest, String> {
 }
 
 fn refuse_unsupported(parsed: &Parsed) -> Result<(), String> {
+    if !parsed.on_or("disable-content-trust", true) {
+        return Err("--disable-content-trust=false: there is no content trust".into());
+    }
     match refused::REFUSED.iter().find(|(flag, _)| parsed.given(flag)) {
         Some((flag, why)) => Err(format!("--{flag}: {why}")),
         None => Ok(()),

@@ -40,7 +40,7 @@ async fn run(invocation: &Invocation) -> Result<u8> {
             125,
         ));
     }
-    let mut request = create::build(invocation)?;
+    let mut request = create::build(invocation).map_err(Failure::before_start)?;
     if detach {
         let config = &mut request.config;
         (config.attach_stdin, config.attach_stdout, config.attach_stderr) = (false, false, false);
