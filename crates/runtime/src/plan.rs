@@ -171,8 +171,8 @@ impl Plan {
         if self.domainname.is_some() {
             needs(Kind::Uts, "domainname")?;
         }
-        if !self.masked.is_empty() || !self.readonly.is_empty() || self.root.readonly {
-            needs(Kind::Mount, "maskedPaths, readonlyPaths or a read-only root")?;
+        if !self.masked.is_empty() || !self.readonly.is_empty() {
+            needs(Kind::Mount, "maskedPaths or readonlyPaths")?;
         }
         if self.namespaces.is_new(Kind::User) && self.namespaces.maps.is_none() {
             return Err(Error::Invalid("a new user namespace needs uidMappings and gidMappings".to_owned()));

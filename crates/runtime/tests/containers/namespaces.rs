@@ -132,6 +132,7 @@ fn none_at_all() {
     bundle.linux().masked_paths.clear();
     bundle.linux().readonly_paths.clear();
     bundle.spec.hostname = None;
+    bundle.spec.root.as_mut().unwrap().readonly = true;
     let (started, ..) = bundle.start();
     for kind in ["pid", "net", "ipc", "uts", "mnt", "cgroup", "user"] {
         let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
