@@ -165,7 +165,8 @@ fn discard_cpu(limits: &mut Resources, host: &Host, warnings: &mut Vec<String>) 
         warnings.push("linux does not support CPU count. Count discarded.".to_owned());
         limits.cpu_count = 0;
     }
-    if !(limits.cpuset_cpus.is_empty() && limits.cpuset_mems.is_empty()) && !can.cpuset {
+    let chosen = !limits.cpuset_cpus.is_empty() || !limits.cpuset_mems.is_empty();
+    if chosen && !can.cpuset {
         warnings.push(unsupported("cpuset", true, "Cpuset discarded."));
         limits.cpuset_cpus.clear();
         limits.cpuset_mems.clear();
