@@ -3,12 +3,15 @@
 //! One writer at a time (a lock in the process, so nobody ever sees "database is locked"), readers in
 //! parallel from a small pool. Each room owns its tables and registers their history with [`Db::migrate`].
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+use crate::error::io;
 use crate::{Error, Result};
 
 /// Reading connections kept for the next reader.
@@ -26,6 +29,7 @@ pub struct Db {
 impl Db {
     /// Opens (or makes) the database.
     pub fn open(path: &Path) -> Result<Db> {
+        make_private(path)?;
         let writer = connect(path)?;
         writer
             .execute_batch(
@@ -112,6 +116,15 @@ impl Db {
             }
         }
     }
+}
+
+/// Makes the file for its owner only: rows hold containers' environments, and others may pass through the data root.
+/// SQLite gives its side files the same mode.
+fn make_private(path: &Path) -> Result<()> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = file.map_err(io("open", path))?;
+    // One that an earlier version made may be readable still.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(io("change mode of", path))
 }
 
 fn connect(path: &Path) -> Result<Connection> {

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
 use crate::error::io;
@@ -224,13 +224,31 @@ fn make_tree(paths: &Paths) -> Result<()> {
     for path in [paths.blobs(), paths.ingest(), paths.layers(), paths.trash()] {
         folder(0o700, &path)?;
     }
-    folder(0o755, &paths.empty())
+    folder(0o755, &paths.empty())?;
+    spread(&paths.layers())?;
+    spread(&paths.containers())
+}
+
+/// Asks ext4 to put each folder made in this one into a part of the disk of its own (`chattr +T`). Otherwise new
+/// folders go where others were just deleted, and ext4 passes over each inode freed within the last minutes, one by
+/// one: loading an image of 50,000 files after deleting one took 30 s instead of 1.6 s.
+fn spread(path: &Path) -> Result<()> {
+    let folder = File::open(path).map_err(io("open", path))?;
+    // Other file systems have no such flag and no such need.
+    if let Ok(flags) = ioctl_getflags(&folder)
+        && !flags.contains(IFlags::TOPDIR)
+    {
+        let _ = ioctl_setflags(&folder, flags | IFlags::TOPDIR);
+    }
+    Ok(())
 }
 
 fn lock(paths: &Paths) -> Result<File> {
     let path = paths.lock();
     let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
+    // Whoever may open it for reading could hold the lock and keep the daemon from starting.
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&path).map_err(io("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err(Error::Locked(paths.data_root().to_owned())),

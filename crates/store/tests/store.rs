@@ -295,6 +295,26 @@ fn one_process_at_a_time() {
     assert!(matches!(again, Err(Error::Locked(_))));
 }
 
+/// The database holds the environments of containers, set-uid programs of images lie in the layers, and a lock that
+/// others may open they may hold.
+#[test]
+fn others_of_the_host_read_nothing_below_the_data_root() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut yard = Yard::new();
+    let data = yard.dir.path().join("data");
+    fs::set_permissions(data.join("boxship.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    yard.reopen();
+    yard.store().db().write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
+    for entry in fs::read_dir(&data).unwrap() {
+        let entry = entry.unwrap();
+        let (name, metadata) = (entry.file_name(), entry.metadata().unwrap());
+        let open = metadata.permissions().mode() & 0o077;
+        // Folders may be passed through at most; the empty one has nothing to hide.
+        let fine = if metadata.is_dir() { open & 0o066 == 0 || name == "empty" } else { open == 0 };
+        assert!(fine, "{name:?} has mode {open:o} for others");
+    }
+}
+
 #[test]
 fn the_same_layer_unpacked_twice_is_kept_once() {
     let yard = Yard::new();
