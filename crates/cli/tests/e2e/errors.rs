@@ -48,7 +48,7 @@ fn what_cannot_be_run() {
         ("run --rm --security-opt nosuch busybox true", 125, "nosuch"),
         ("run --rm --runtime nosuch busybox true", 125, "nosuch"),
         ("run --rm --gpus all busybox true", 125, "gpus"),
-        ("run --rm --device /nosuch busybox true", 125, "/nosuch"),
+        ("run --rm --device /nosuch busybox true", 127, "/nosuch"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         refused(&host, &words, code, text);

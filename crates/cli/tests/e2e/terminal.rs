@@ -1,6 +1,7 @@
 //! A real terminal: prompt, resize, ctrl-c, detach keys. The terminal is tmux's.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use boxship_testkit::{host::Host, require_program};
 
@@ -13,7 +14,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(host: &Host, name: &str, line: &str) -> Terminal {
-        let terminal = Terminal { socket: host.dir().join(format!("tmux-{name}")).display().to_string() };
+        // A socket of its own: the server before may still be on its way out.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let socket = format!("tmux-{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let terminal = Terminal { socket: host.dir().join(socket).display().to_string() };
         let command = format!(
             "env DOCKER_HOST={} BOXSHIP_NO_AUTOSTART=1 {line}; echo ended:$?; exec sleep 1000",
             host.address()

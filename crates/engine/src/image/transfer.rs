@@ -100,7 +100,7 @@ pub(super) fn progress(work: impl FnOnce(&Reporter) -> Result<()> + Send + 'stat
     tokio::task::spawn_blocking(move || {
         let reporter = Reporter(sender);
         if let Err(error) = work(&reporter) {
-            reporter.tell(ProgressMessage::failure(error.to_string()));
+            reporter.tell(ProgressMessage::failure(boxship_sys::error::plain(&error.to_string())));
         }
     });
     Box::pin(drain(receiver))
