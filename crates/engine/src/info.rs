@@ -31,7 +31,7 @@ impl Engine {
         let paused = count(&|state| state.status == Status::Paused);
         let running = count(&|state| matches!(state.status, Status::Running | Status::Restarting));
         let now = Timestamp::from_system(std::time::SystemTime::now());
-        let controllers = host.limits.clone();
+        let controllers = host.limits;
         Ok(Info {
             id: self.inner.id.clone(),
             containers: states.len() as i64,

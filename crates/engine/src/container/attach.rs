@@ -196,11 +196,11 @@ impl Attachment {
         W: AsyncWrite + Unpin + Send,
     {
         let end = self.converse(&mut input, &mut output).await;
-        if let Some(exec) = &self.exec {
-            if end == AttachEnd::Closed {
-                // The client asks for the exit code as soon as the stream ends: it shall be known.
-                let _ = tokio::time::timeout(EXEC_NEWS, exec.wait_ended()).await;
-            }
+        if let Some(exec) = &self.exec
+            && end == AttachEnd::Closed
+        {
+            // The client asks for the exit code as soon as the stream ends: it shall be known.
+            let _ = tokio::time::timeout(EXEC_NEWS, exec.wait_ended()).await;
         }
         // A client that went away cannot be said goodbye to.
         let _ = output.shutdown().await;

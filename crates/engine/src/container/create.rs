@@ -106,14 +106,16 @@ impl Engine {
         .await
     }
 
-    /// Containers whose namespaces shall be joined must be there.
+    /// Containers whose namespaces shall be joined must be there. (No `NotFound`: clients would pull the image.)
     fn check_joined(&self, host_config: &api::container::HostConfig) -> Result<()> {
         let modes = [
             host_config.network_mode.container(),
             host_config.ipc_mode.container(),
             host_config.pid_mode.container(),
         ];
-        modes.into_iter().flatten().try_for_each(|name| self.inner.registry.find(name).map(drop))
+        modes.into_iter().flatten().try_for_each(|name| {
+            self.inner.registry.find(name).map(drop).map_err(|error| Error::invalid(error.to_string()))
+        })
     }
 
     async fn find_image(&self, name: &str) -> Result<Found> {

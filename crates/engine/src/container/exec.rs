@@ -250,10 +250,8 @@ impl Engine {
         let size = config.console_size.or(exec.config.console_size);
         let outcome = match self.exec_process(exec, container).await {
             Ok(process) => {
-                let console_size = size.map(|[height, width]| boxship_oci::runtime::ConsoleSize {
-                    height: height.into(),
-                    width: width.into(),
-                });
+                let console_size =
+                    size.map(|[height, width]| boxship_oci::runtime::ConsoleSize { height, width });
                 let request = protocol::ExecRequest { id: exec.id.clone(), process, attach, console_size };
                 container.shim.exec(request).await.map_err(refused)
             }

@@ -29,7 +29,7 @@ impl Engine {
     /// `GET /containers/json`.
     pub async fn container_list(&self, options: ListOptions) -> Result<Vec<api::container::Summary>> {
         let mut snapshots: Vec<_> = self.inner.registry.all().iter().map(|c| c.snapshot()).collect();
-        snapshots.sort_by(|a, b| b.configuration.created.cmp(&a.configuration.created));
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.configuration.created));
         let ancestors = self.ancestors(&options.filters).await?;
         let selection = Selection::new(&self.inner.registry, &options, ancestors)?;
         let chosen = selection.choose(snapshots);

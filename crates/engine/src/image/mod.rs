@@ -2,6 +2,7 @@
 //!
 //! Names become digests here; bytes and layers are `store`'s business, registries `image`'s.
 
+mod commit;
 mod error;
 mod glob;
 mod import;
@@ -24,6 +25,8 @@ use futures_util::Stream;
 use tokio::io::AsyncRead;
 
 use crate::Result;
+
+pub use commit::CommitOptions;
 
 /// Progress of a long operation, one JSON object per item.
 pub type ProgressStream = Pin<Box<dyn Stream<Item = api::progress::ProgressMessage> + Send>>;

@@ -50,13 +50,13 @@ impl<'a> Selection<'a> {
     ) -> Result<Self> {
         let filters = &options.filters;
         filters.validate(KEYS)?;
-        for value in filters.get("status").filter(|value| !Status::is_word(value)) {
+        if let Some(value) = filters.get("status").find(|value| !Status::is_word(value)) {
             return Err(Error::invalid(format!(
                 "invalid filter 'status={value}': invalid value for state ({value}): must be one of created, \
                  running, paused, restarting, removing, exited, dead"
             )));
         }
-        for value in filters.get("health").filter(|value| !HEALTH.contains(value)) {
+        if let Some(value) = filters.get("health").find(|value| !HEALTH.contains(value)) {
             return Err(Error::invalid(format!(
                 "invalid filter 'health={value}': invalid value for health ({value}): must be one of none, starting, \
                  healthy, unhealthy"
