@@ -14,6 +14,7 @@
 //! needs to be compressed again; it costs the blob's space on disk beside the unpacked layer.
 
 pub mod changes;
+mod commit;
 mod config;
 mod error;
 pub mod hello;
@@ -23,6 +24,7 @@ mod load;
 mod rest;
 mod save;
 
+pub use commit::{Commit, commit};
 pub use config::config;
 pub use error::{Error, Result};
 pub use history::{HistoryEntry, history};

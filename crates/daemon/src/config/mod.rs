@@ -217,6 +217,8 @@ fn engine(
         dns: dns(settings)?,
         dns_search: settings.list("dns-search"),
         dns_opts: settings.list("dns-opts"),
+        git_commit: option_env!("BOXSHIP_GIT_COMMIT").unwrap_or_default().to_owned(),
+        build_time: option_env!("BOXSHIP_BUILD_TIME").unwrap_or_default().to_owned(),
         ..defaults
     })
 }

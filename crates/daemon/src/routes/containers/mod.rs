@@ -39,5 +39,4 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/containers/{name}/attach" => attach::attach),
     route!(POST "/containers/{name}/exec" => super::exec::create),
     route!(DELETE "/containers/{name}" => life::remove),
-    route!(POST "/commit" => archive::unavailable),
 ];

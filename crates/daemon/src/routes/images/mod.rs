@@ -6,6 +6,7 @@ mod transfer;
 use crate::http::router::{Route, route};
 
 pub(crate) const ROUTES: &[Route] = &[
+    route!(POST "/commit" => transfer::commit),
     route!(GET "/images/json" => list::list),
     route!(GET "/images/search" => transfer::search),
     route!(GET "/images/get" => transfer::save),

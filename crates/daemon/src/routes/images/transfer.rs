@@ -6,9 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use boxship_api::auth::{self, AuthConfig};
+use boxship_api::container::Config;
 use boxship_api::image::InspectResponse;
-use boxship_engine::image::{ImageImportOptions, ImagePullOptions, Input, ProgressStream};
+use boxship_engine::image::{CommitOptions, ImageImportOptions, ImagePullOptions, Input, ProgressStream};
 use futures_util::{StreamExt, TryStreamExt};
+use http::StatusCode;
 use tokio_util::io::StreamReader;
 
 use crate::http::{Call, Failure, Reply, reply};
@@ -59,6 +61,24 @@ pub(crate) async fn create(mut call: Call) -> Result<Reply, Failure> {
         }
     };
     Ok(told(&call, progress))
+}
+
+/// `POST /commit`.
+pub(crate) async fn commit(mut call: Call) -> Result<Reply, Failure> {
+    let text = |name: &str| call.query.text(name).unwrap_or_default().to_owned();
+    let mut options = CommitOptions {
+        container: text("container"),
+        repo: text("repo"),
+        tag: text("tag"),
+        comment: text("comment"),
+        author: text("author"),
+        pause: call.query.switch_or("pause", true),
+        changes: call.query.all("changes"),
+        config: None,
+    };
+    options.config = call.json_or_default::<Option<Config>>().await?;
+    let made = call.engine().image_commit(options).await?;
+    reply::json(StatusCode::CREATED, &made)
 }
 
 /// `POST /images/{name}/push`.

@@ -1,0 +1,121 @@
+//! `POST /commit`: an image made from a container, its changes as one more layer.
+
+use boxship_api::container::Config;
+use boxship_api::error::IdResponse;
+use boxship_image::Commit;
+use boxship_oci::image::ContainerConfig;
+use boxship_oci::{Digest, Reference};
+use serde_json::Value;
+
+use super::tag;
+use crate::error::blocking;
+use crate::{Engine, Error, Kind, Result};
+
+/// `POST /commit`.
+#[derive(Clone, Debug)]
+pub struct CommitOptions {
+    /// The container.
+    pub container: String,
+    /// Repository of the new image; empty: none.
+    pub repo: String,
+    /// Tag.
+    pub tag: String,
+    /// The message.
+    pub comment: String,
+    /// Who made it.
+    pub author: String,
+    /// Whether a running container is paused meanwhile.
+    pub pause: bool,
+    /// Dockerfile instructions to apply to the configuration.
+    pub changes: Vec<String>,
+    /// The configuration; the container's when `None`.
+    pub config: Option<Config>,
+}
+
+impl Engine {
+    /// `POST /commit`.
+    pub async fn image_commit(&self, options: CommitOptions) -> Result<IdResponse> {
+        let name = tag::target(&options.repo, &options.tag)?;
+        let container = self.inner.registry.find(&options.container)?;
+        let paused = match options.pause && container.state().is_running() {
+            true => self.container_pause(&container.id).await,
+            false => Err(Error::not_running(&container.id)),
+        };
+        let made = match &paused {
+            // Still already: paused by somebody else, or not running.
+            Err(error) if error.kind() != Kind::Conflict => Err(Error::new(error.kind(), error.to_string())),
+            _ => self.commit_still(options, name.clone()).await,
+        };
+        if paused.is_ok() {
+            self.container_unpause(&container.id).await?;
+        }
+        let (id, comment) = made?;
+        let mut more = vec![("comment", comment), ("imageID", id.to_string())];
+        more.extend(name.map(|name| ("imageRef", name.familiar())));
+        self.tell_container(&container.configuration(), "commit", &more);
+        Ok(IdResponse { id: id.to_string() })
+    }
+
+    /// Commits a container that nothing changes meanwhile.
+    async fn commit_still(
+        &self,
+        options: CommitOptions,
+        name: Option<Reference>,
+    ) -> Result<(Digest, String)> {
+        let container = self.inner.registry.find(&options.container)?;
+        let engine = self.clone();
+        blocking(move || {
+            let configuration = container.configuration();
+            let wanted = options.config.as_ref().unwrap_or(&configuration.config);
+            let config = boxship_image::changes::apply(inherited(wanted)?, &options.changes)
+                .map_err(super::error::from_image)?;
+            let rootfs = engine.store().snapshots().get(&container.id)?;
+            let command = [&configuration.config.entrypoint, &configuration.config.cmd];
+            let command = command.into_iter().flatten().flat_map(|words| words.0.iter().cloned());
+            let commit = Commit {
+                parent: rootfs.image,
+                upper: rootfs.upper,
+                config,
+                name,
+                author: options.author,
+                comment: options.comment,
+                command: command.collect::<Vec<_>>().join(" "),
+            };
+            let id = boxship_image::commit(engine.store(), &commit).map_err(super::error::from_image)?;
+            Ok((id, commit.comment))
+        })
+        .await
+    }
+}
+
+/// The part of a container's configuration that an image keeps: the two have the same names on the wire.
+fn inherited(config: &Config) -> Result<ContainerConfig> {
+    let failed = |error| Error::caused(Kind::Internal, "convert configuration", error);
+    let mut value = serde_json::to_value(config).map_err(failed)?;
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
+        // Its host name is the container's own.
+        fields.retain(|name, _| name != "Hostname" && name != "Domainname");
+    }
+    serde_json::from_value(value).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_keep_what_containers_inherit() {
+        let config: Config = serde_json::from_str(
+            r#"{"Hostname":"h","User":"","Cmd":["a"],"Env":null,"Labels":{"l":"v"},"Image":"i","Tty":true,
+                "ExposedPorts":{"80/tcp":{}},"WorkingDir":"/w","StopTimeout":3}"#,
+        )
+        .unwrap();
+        let kept = inherited(&config).unwrap();
+        assert_eq!(kept.cmd, Some(vec!["a".to_owned()]));
+        assert_eq!((kept.hostname, kept.user), (None, None));
+        assert_eq!(kept.labels["l"], "v");
+        assert_eq!(kept.working_dir.as_deref(), Some("/w"));
+        assert!(kept.exposed_ports.contains_key("80/tcp") && kept.env.is_empty());
+    }
+}
