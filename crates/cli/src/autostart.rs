@@ -15,8 +15,18 @@ use crate::globals::DEFAULT_SOCKET;
 
 /// Where the daemon that was started by a command writes what it has to say.
 const LOG: &str = "/var/log/boxship.log";
+/// Tells the daemon's process to leave our terminal's session: ctrl-c and a closed terminal are not meant for it.
+const OWN_SESSION: &str = "BOXSHIP_OWN_SESSION";
 /// How long it may take until it listens: the first start makes a database.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Called by the daemon's role: a session of its own, when a command has started it.
+pub fn leave_session() {
+    if env::var_os(OWN_SESSION).is_some() {
+        // It fails for the leader of a group only, which we have just not become.
+        let _ = rustix::process::setsid();
+    }
+}
 
 /// Returns at once when somebody listens.
 pub async fn ensure(program: &str) -> Result<()> {
@@ -31,7 +41,8 @@ pub async fn ensure(program: &str) -> Result<()> {
     let exe = env::current_exe().map_err(|e| failed("find the executable", e))?;
     let mut command = Command::new(exe);
     command.arg0("boxship").arg("daemon").current_dir("/");
-    command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    command.env(OWN_SESSION, "1");
     let mut child = command.spawn().map_err(|e| failed("run boxship daemon", e))?;
     let deadline = Instant::now() + PATIENCE;
     while !listens() {

@@ -35,8 +35,11 @@ fn run(program: &str, words: Vec<String>) -> u8 {
         println!("Boxship version {}", env!("CARGO_PKG_VERSION"));
         return 0;
     }
-    if rest.is_empty() || globals.on("help") && rest.is_empty() {
-        print!("{}", tree::overview(program));
+    if rest.is_empty() {
+        match globals.on("help") {
+            true => print!("{}", tree::overview(program)),
+            false => eprint!("{}", tree::overview(program)),
+        }
         return 0;
     }
     if rest[0] == "help" {
@@ -70,8 +73,12 @@ fn in_group(program: &str, group: &Group, path: &str, rest: &[String]) -> u8 {
             let error = UsageError(format!("unknown flag: {word}"));
             report(program, path, "COMMAND", &Failure::Usage(error))
         }
-        _ => {
+        Some(_) => {
             print!("{}", tree::group_help(program, group));
+            0
+        }
+        None => {
+            eprint!("{}", tree::group_help(program, group));
             0
         }
     }

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn daemon(arguments: Vec<OsString>) -> ExitCode {
+    autostart::leave_session();
     let outcome = boxship_daemon::main(arguments);
     print!("{}", outcome.stdout);
     eprint!("{}", outcome.stderr);

@@ -45,9 +45,9 @@ pub const IMAGE: Command = Command {
     ..INSPECT
 };
 
-/// The types that `--type` knows; only the first two are here.
+/// The types that `--type` knows; containers and images are here.
 const TYPES: &[&str] =
-    &["container", "image", "network", "volume", "config", "node", "plugin", "secret", "service", "task"];
+    &["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
 
 async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
     let parsed = &invocation.parsed;

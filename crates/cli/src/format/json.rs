@@ -19,6 +19,8 @@ pub enum Json {
     List(Vec<Json>),
     /// `{…}`, in its order.
     Object(Vec<(String, Json)>),
+    /// A field that templates may ask for although it isn't written: its value.
+    Unwritten(Box<Json>),
 }
 
 impl Json {
@@ -36,7 +38,7 @@ impl Json {
         }
     }
 
-    /// Adds `name` to the object at `part` (or to this one, for an empty part) unless it is there.
+    /// Adds `name`, for templates alone, to the object at `part` (or to this one) unless it is there.
     pub fn fill(&mut self, part: &str, name: &str, value: Json) {
         let Json::Object(pairs) = self else { return };
         if !part.is_empty() {
@@ -44,7 +46,7 @@ impl Json {
                 inner.fill("", name, value);
             }
         } else if !pairs.iter().any(|(key, _)| key == name) {
-            pairs.push((name.to_string(), value));
+            pairs.push((name.to_string(), Json::Unwritten(Box::new(value))));
         }
     }
 
@@ -68,6 +70,7 @@ impl Json {
             Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Json::Number(number) => drop(write!(out, "{number}")),
             Json::Text(text) => quote(text, html, out),
+            Json::Unwritten(value) => value.write(out, html, depth),
             Json::List(items) => {
                 out.push('[');
                 for (at, item) in items.iter().enumerate() {
@@ -78,13 +81,16 @@ impl Json {
             }
             Json::Object(pairs) => {
                 out.push('{');
-                for (at, (key, value)) in pairs.iter().enumerate() {
+                let written = pairs.iter().filter(|(_, value)| !matches!(value, Json::Unwritten(_)));
+                let mut empty = true;
+                for (at, (key, value)) in written.enumerate() {
+                    empty = false;
                     separate(out, at, depth);
                     quote(key, html, out);
                     out.push_str(if depth.is_some() { ": " } else { ":" });
                     value.write(out, html, depth.map(|depth| depth + 1));
                 }
-                close(out, '}', pairs.is_empty(), depth);
+                close(out, '}', empty, depth);
             }
         }
     }

@@ -92,23 +92,17 @@ pub fn listing(listing: &Listing, format: &str, rows: &[Row]) -> Result<String> 
 /// Whether a template can be parsed.
 pub fn check(source: &str) -> Result<()> {
     match Template::new(source, None).render(&Json::Object(Vec::new())) {
-        Err(why) if !why.contains("executing") => Err(Failure::new(why)),
+        Err(why) if !why.contains("executing \"") => Err(Failure::new(why)),
         _ => Ok(()),
     }
 }
 
-/// One value by `--format` (`version`, `info`): `json` or a template.
-pub fn value(format: &str, data: &Json) -> Result<String> {
+/// One value by `--format` (`version`, `info`): `json` or a template. Docker prints these errors bare.
+pub fn value(format: &str, name: &'static str, kind: &'static str, data: &Json) -> Result<String> {
     if format == "json" || format.replace(' ', "") == "{{json.}}" {
         return Ok(data.compact(false));
     }
-    let text = Template::new(format, None).render(data);
-    // Docker ends with 64 here.
-    text.map_err(|why| Failure::Code(why, if why_is_syntax(format) { 64 } else { 1 }))
-}
-
-fn why_is_syntax(format: &str) -> bool {
-    check(format).is_err()
+    Template::new(format, Some(kind)).named(name).execute(data).map_err(Failure::new)
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ const POINTERS: &[&str] = &[
 /// A parsed template.
 pub struct Template {
     source: String,
+    /// Its name in errors: empty but for `version`.
+    name: &'static str,
     /// What Go calls the type of the data, for errors; for data that is a map in Go, nothing.
     kind: Option<&'static str>,
 }
@@ -47,12 +49,23 @@ pub struct Template {
 impl Template {
     /// Keeps the template; `kind` is the name of Go's type of the data in errors, if it isn't a map.
     pub fn new(source: &str, kind: Option<&'static str>) -> Template {
-        Template { source: labels_as_function(source), kind }
+        Template { source: labels_as_function(source), name: "", kind }
     }
 
-    /// Runs the template over `data`.
+    /// Gives it the name that Docker gives it.
+    pub fn named(mut self, name: &'static str) -> Template {
+        self.name = name;
+        self
+    }
+
+    /// Runs the template over `data`; the error has Docker's usual words before it.
     pub fn render(&self, data: &Json) -> Result<String, String> {
         self.run(data, false).map_err(|why| format!("template parsing error: {why}"))
+    }
+
+    /// The same with the bare error.
+    pub fn execute(&self, data: &Json) -> Result<String, String> {
+        self.run(data, false)
     }
 
     /// Runs the template over the headings of a table: functions leave headings as they are.
@@ -67,33 +80,58 @@ impl Template {
         for (name, function) in functions(Arc::new(texts), headings) {
             template = template.func(name, function);
         }
-        let template = template.parse(&self.source).map_err(|e| format!("template: {e}"))?;
+        let template = template.parse(&self.source).map_err(|error| self.syntax(&error))?;
         template.execute_to_string(&value).map_err(|error| self.explain(&error))
+    }
+
+    /// Go's words for a template that can't be parsed.
+    fn syntax(&self, error: &gotmpl::TemplateError) -> String {
+        let name = self.name;
+        match error {
+            gotmpl::TemplateError::Parse { line, message, .. }
+            | gotmpl::TemplateError::Lex { line, message, .. } => {
+                format!("template: {name}:{line}: {message}")
+            }
+            gotmpl::TemplateError::UndefinedFunction(function) => {
+                format!("template: {name}:1: function {function:?} not defined")
+            }
+            other => format!("template: {name}:1: {other}"),
+        }
     }
 
     /// Go's words for an error while running.
     fn explain(&self, error: &gotmpl::TemplateError) -> String {
-        let text = error.to_string();
-        let (key, what) = match error {
-            gotmpl::TemplateError::MissingKey { key } => (
-                key.clone(),
-                match self.kind {
-                    Some(kind) => format!("can't evaluate field {key} in type {kind}"),
-                    None => format!("map has no entry for key {key:?}"),
-                },
-            ),
-            _ => match text.split_once("can't evaluate field ").and_then(|(_, rest)| rest.split_once(' ')) {
-                Some((key, _)) => (key.to_string(), format!("nil pointer evaluating interface {{}}.{key}")),
-                None => {
-                    return format!(
-                        "template: :1: executing \"\": {}",
-                        text.trim_start_matches("execution error: ")
-                    );
-                }
+        let (name, text) = (self.name, error.to_string());
+        if let gotmpl::TemplateError::UndefinedFunction(_) = error {
+            return self.syntax(error);
+        }
+        let inside = text.split_once("can't evaluate field ").and_then(|(_, rest)| rest.split_once(' '));
+        let (key, what) = match (error, inside) {
+            (gotmpl::TemplateError::MissingKey { key }, _) => (key.clone(), self.no_field(key)),
+            // Docker falls back to the bare JSON, in which the absent object isn't there at all.
+            (_, Some((key, _))) => match self.absent_before(key) {
+                Some(absent) => (absent.to_string(), self.no_field(absent)),
+                None => (key.to_string(), format!("nil pointer evaluating interface {{}}.{key}")),
             },
+            _ => {
+                let why = text.trim_start_matches("execution error: ");
+                return format!("template: {name}:1: executing {name:?}: {why}");
+            }
         };
         let (line, column, expression) = self.place(&key);
-        format!("template: :{line}:{column}: executing \"\" at <{expression}>: {what}")
+        format!("template: {name}:{line}:{column}: executing {name:?} at <{expression}>: {what}")
+    }
+
+    fn no_field(&self, key: &str) -> String {
+        match self.kind {
+            Some(kind) => format!("can't evaluate field {key} in type {kind}"),
+            None => format!("map has no entry for key {key:?}"),
+        }
+    }
+
+    /// The object that isn't there, when `key` is asked of one.
+    fn absent_before(&self, key: &str) -> Option<&'static str> {
+        POINTERS.iter().copied().find(|absent| self.source.contains(&format!(".{absent}.{key}")))
     }
 
     /// Where a field is named: line, column and the whole expression.
@@ -131,6 +169,7 @@ fn convert(json: &Json, name: &str, texts: &mut Texts) -> Value {
             Value::String(value)
         }
         Json::Null => list(Vec::new(), "null".into(), texts),
+        Json::Unwritten(value) => convert(value, name, texts),
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => Value::Int(number),

@@ -26,5 +26,5 @@ pub fn check_filter(text: &str) -> Result<(), String> {
     if text.is_empty() || text.contains('=') {
         return Ok(());
     }
-    Err("invalid filter: must be in the form name=value".into())
+    Err("bad format of filter (expected name=value)".into())
 }

@@ -7,18 +7,20 @@ use jiff::{Timestamp, civil};
 
 use super::duration;
 
-/// What `--since` and `--until` send: seconds, with nine decimals where they were given. Text that is neither a
-/// duration nor a date is sent as it is, for the daemon to judge.
+/// What `--since` and `--until` send: seconds, with nine decimals where they were given.
 pub fn moment(text: &str, now: SystemTime) -> Result<String, String> {
     if let Ok(ago) = duration::parse(text) {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i128);
         let at = now - i128::from(ago);
         return Ok(format!("{}.{:09}", at.div_euclid(1_000_000_000), at.rem_euclid(1_000_000_000)));
     }
+    let wrong = || format!("failed to parse value as time or duration: {text:?}");
     if !text.contains('-') {
-        return Ok(text.to_string());
+        let (seconds, nanos) = text.split_once('.').unwrap_or((text, "0"));
+        let number = |text: &str| text.parse::<i64>().is_ok();
+        return if number(seconds) && number(nanos) { Ok(text.to_string()) } else { Err(wrong()) };
     }
-    let at = date(text).ok_or_else(|| format!("failed to parse value as time or duration: {text:?}"))?;
+    let at = date(text).ok_or_else(wrong)?;
     Ok(format!("{}.{:09}", at.as_second(), at.subsec_nanosecond()))
 }
 
@@ -102,6 +104,8 @@ mod tests {
             ("2006-01-02T15:04:05.999999999Z", Ok("1136214245.999999999")),
             ("2006-01-02T15:04:05+01:00", Ok("1136210645.000000000")),
             ("2006-01-02T15:04Z", Ok("1136214240.000000000")),
+            ("1136073600", Ok("1136073600")),
+            ("xx", Err("failed to parse value as time or duration: \"xx\"")),
             ("2006-xx", Err("failed to parse value as time or duration: \"2006-xx\"")),
         ] {
             assert_eq!(moment(text, now), sent.map(String::from).map_err(String::from), "{text}");

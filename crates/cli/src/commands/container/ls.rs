@@ -68,7 +68,9 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let given = parsed.text("format").unwrap_or_default();
     let last = if parsed.on("latest") && !parsed.given("last") { Some(1) } else { parsed.number("last") };
-    let size = parsed.on("size") || given.contains(".Size") && !parsed.given("size");
+    // Docker asks for sizes when the template uses them.
+    let uses_size = given.contains(".Size") || given.replace(' ', "") == "{{json.}}";
+    let size = parsed.on("size") || uses_size && !parsed.given("size");
     let filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
     let mut query = Query::new().flag("all", parsed.on("all")).flag("size", size);
     query = query.maybe("limit", last.filter(|last| *last >= 0));
@@ -81,7 +83,14 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
         "" | "table" if size => format!("{}\t{{{{.Size}}}}", LISTING.table),
         given => given.to_string(),
     };
-    invocation.print(format::listing(&LISTING, &format, &rows)?)?;
+    // The template was tried before the list was asked for; that failure has other words.
+    let text = format::listing(&LISTING, &format, &rows).map_err(|failure| {
+        let message = failure.message();
+        let bare = message.strip_prefix("template parsing error: ").unwrap_or(&message);
+        let verb = if bare.contains("executing \"") { "execute" } else { "parse" };
+        Failure::new(format!("failed to {verb} template: {bare}"))
+    });
+    invocation.print(text?)?;
     Ok(0)
 }
 

@@ -40,18 +40,25 @@ async fn port(invocation: &Invocation) -> Result<u8> {
         return Ok(0);
     };
     let (number, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-    if number.parse::<u16>().is_err() {
-        return Err(Failure::new(format!(
-            "Error: invalid port ({number}): must be a number from 0 to 65535"
-        )));
+    if let Err(why) = check_port(number) {
+        return Err(Failure::new(format!("Error: invalid port ({number}): {why}")));
     }
     let key = format!("{number}/{protocol}");
     let found = ports.get(&key).map(bindings).unwrap_or_default();
     if found.is_empty() {
-        return Err(Failure::new(format!("no public port '{key}' published for {name}")));
+        return Err(Failure::new(format!("Error: No public port '{wanted}' published for {name}")));
     }
     found.iter().try_for_each(|binding| invocation.line(binding))?;
     Ok(0)
+}
+
+fn check_port(text: &str) -> std::result::Result<(), String> {
+    text.parse::<u16>().map(drop).map_err(|error| match error.kind() {
+        std::num::IntErrorKind::PosOverflow => {
+            format!("strconv.ParseUint: parsing {text:?}: value out of range")
+        }
+        _ => format!("strconv.ParseUint: parsing {text:?}: invalid syntax"),
+    })
 }
 
 fn address(ip: &Value, port: &Value) -> String {

@@ -35,10 +35,7 @@ async fn run(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let detach = parsed.on("detach");
     if detach && parsed.given("attach") {
-        return Err(Failure::Hinted(
-            "conflicting options: cannot specify both --attach and --detach".into(),
-            125,
-        ));
+        return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
     }
     let mut request = create::build(invocation).map_err(Failure::before_start)?;
     if detach {

@@ -50,7 +50,7 @@ async fn start(invocation: &Invocation) -> Result<u8> {
     }
     match failed.is_empty() {
         true => Ok(0),
-        false => Err(Failure::new(format!("failed to start containers: {}", failed.join(", ")))),
+        false => Err(Failure::new(format!("Error: failed to start containers: {}", failed.join(", ")))),
     }
 }
 

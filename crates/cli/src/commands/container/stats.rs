@@ -66,18 +66,18 @@ async fn stats(invocation: &Invocation) -> Result<u8> {
     if parsed.on("no-stream") {
         let samples = join_all(names.iter().map(|name| sample(client, name))).await;
         let mut rows = Vec::new();
-        let mut code = 0;
+        let mut errors = Vec::new();
         for (name, sample) in names.iter().zip(samples) {
             match sample {
                 Ok(sample) => rows.push(row(name, Some(&sample), !parsed.on("no-trunc"))),
-                Err(failure) => {
-                    invocation.complain(failure.message());
-                    code = 1;
-                }
+                Err(failure) => errors.push(failure.message()),
             }
         }
+        if !errors.is_empty() {
+            return Err(Failure::new(errors.join("\n")));
+        }
         invocation.print(render(invocation, &rows)?)?;
-        return Ok(code);
+        return Ok(0);
     }
     live(invocation, client, names, named).await
 }

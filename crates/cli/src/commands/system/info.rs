@@ -52,7 +52,7 @@ async fn info(invocation: &Invocation) -> Result<u8> {
             info.fill("", name, value);
         }
     }
-    invocation.print(format!("{}\n", format::value(given, &info)?))?;
+    invocation.print(format!("{}\n", format::value(given, "", "system.dockerInfo", &info)?))?;
     Ok(0)
 }
 

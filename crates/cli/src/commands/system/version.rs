@@ -41,13 +41,29 @@ async fn version(invocation: &Invocation) -> Result<u8> {
     let text = match given {
         "" => whole(&spoken, server.as_ref().ok()),
         given => {
-            let server = server.as_ref().map_or(Json::Null, Json::of);
+            let server = server.as_ref().map_or(Json::Null, |server| {
+                let mut json = Json::of(server);
+                // Templates name fields as Go does.
+                json.fill("", "APIVersion", server.api_version.as_str().into());
+                json.fill("", "GoVersion", server.go_version.as_str().into());
+                json.fill("", "BuildTime", server.build_time.as_str().into());
+                json
+            });
             let data = Json::Object(vec![("Client".into(), client_json(&spoken)), ("Server".into(), server)]);
-            format!("{}\n", format::value(given, &data)?)
+            format!("{}\n", format::value(given, "version", kind(given), &data)?)
         }
     };
     invocation.print(text)?;
     server.map(|_| 0)
+}
+
+/// What Go calls the type in which a template looks for a field that isn't there.
+fn kind(template: &str) -> &'static str {
+    match () {
+        () if template.contains(".Server.") => "*types.Version",
+        () if template.contains(".Client.") => "system.clientVersion",
+        () => "system.versionInfo",
+    }
 }
 
 fn client_json(spoken: &str) -> Json {
