@@ -1,6 +1,9 @@
 //! docker-archive: `manifest.json` names each image's configuration, layers and tags (image spec v1.2).
 
+use std::collections::HashMap;
+
 use boxship_oci::descriptor::Kind;
+use boxship_oci::digest::Digest;
 use boxship_oci::image::ImageConfig;
 use boxship_oci::manifest::{Index, Manifest};
 use boxship_oci::platform::Platform;
@@ -23,6 +26,9 @@ struct Item {
     #[serde(default)]
     layers: Option<Vec<String>>,
 }
+
+/// Manifests and their bytes, by the configuration they name.
+type Manifests = HashMap<Digest, Vec<(Vec<u8>, Manifest)>>;
 
 /// Reads what the archive says about its images.
 pub(super) fn plan(files: &Files<'_>, options: &LoadOptions) -> Result<Vec<Planned>> {
@@ -56,16 +62,17 @@ pub(super) fn platform(config: &ImageConfig) -> Platform {
     Platform::new(&config.os, &config.architecture, config.variant.as_deref())
 }
 
-fn image(files: &Files<'_>, item: &Item, manifests: &[(Vec<u8>, Manifest)]) -> Result<Planned> {
+fn image(files: &Files<'_>, item: &Item, manifests: &Manifests) -> Result<Planned> {
     let config = files.bytes(&item.config)?;
     let layers = item.layers.iter().flatten().map(|name| files.part(name)).collect::<Result<Vec<_>>>()?;
     let names = item.repo_tags.iter().flatten().map(|tag| tagged(tag)).collect::<Result<Vec<_>>>()?;
-    let id = boxship_oci::Digest::of(&config);
+    let id = Digest::of(&config);
     let same = |manifest: &Manifest| {
         let digests = manifest.layers.iter().map(|layer| &layer.digest);
-        manifest.config.digest == id && digests.eq(layers.iter().map(|layer| &layer.digest))
+        digests.eq(layers.iter().map(|layer| &layer.digest))
     };
-    let own = manifests.iter().find(|(_, manifest)| same(manifest)).map(|(bytes, _)| bytes.clone());
+    let of_config = manifests.get(&id).into_iter().flatten();
+    let own = of_config.clone().find(|(_, manifest)| same(manifest)).map(|(bytes, _)| bytes.clone());
     Ok(Planned { config, manifest: own, layers, names })
 }
 
@@ -80,12 +87,18 @@ pub(super) fn tagged(name: &str) -> Result<Reference> {
 
 /// The manifests of an archive that is an OCI layout too. They only help to keep digests: what is wrong with them
 /// doesn't matter here.
-fn manifests(files: &Files<'_>) -> Vec<(Vec<u8>, Manifest)> {
-    let Ok(index) = files.json::<Index>(oci::INDEX) else { return Vec::new() };
+fn manifests(files: &Files<'_>) -> Manifests {
+    let Ok(index) = files.json::<Index>(oci::INDEX) else { return Manifests::new() };
     let manifest = |descriptor: &boxship_oci::Descriptor| {
         let bytes = files.bytes(&oci::blob_name(&descriptor.digest)).ok()?;
-        let manifest = serde_json::from_slice(&bytes).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
         Some((bytes, manifest))
     };
-    index.manifests.iter().filter(|d| d.kind() == Kind::Manifest).take(10_000).filter_map(manifest).collect()
+    let mut manifests = Manifests::new();
+    for found in
+        index.manifests.iter().filter(|d| d.kind() == Kind::Manifest).take(10_000).filter_map(manifest)
+    {
+        manifests.entry(found.1.config.digest.clone()).or_default().push(found);
+    }
+    manifests
 }

@@ -3,6 +3,7 @@
 //! Names are keys of a map and never become paths on disk. A file below `blobs/sha256/` must have the digest that
 //! its name says.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -19,8 +20,10 @@ use crate::{Error, Result};
 const SMALL: u64 = 64 << 10;
 /// …until there is this much of them.
 const MAX_MEMORY: usize = 128 << 20;
-/// No JSON document of an image is longer.
-const MAX_JSON: u64 = 16 << 20;
+/// No JSON document of an image is longer: registries take no longer manifest either.
+const MAX_JSON: u64 = 4 << 20;
+/// Bytes of documents read in all. One document may be named by thousands of entries, each of which reads and keeps it.
+const MAX_DOCUMENTS: u64 = 256 << 20;
 /// Links that lead to links.
 const MAX_LINKS: usize = 8;
 
@@ -36,6 +39,8 @@ pub(super) struct Files<'a> {
     lease: &'a Lease,
     files: HashMap<String, Stored>,
     memory: usize,
+    /// Bytes of documents read until now.
+    read: Cell<u64>,
 }
 
 fn broken(source: boxship_layer::Error) -> Error {
@@ -46,7 +51,7 @@ impl<'a> Files<'a> {
     /// Reads the whole archive, plain, gzip or zstd.
     pub fn read(store: &'a Store, lease: &'a Lease, archive: &mut (dyn Read + Send)) -> Result<Files<'a>> {
         let limits = Limits { max_entries: 1_000_000, ..Limits::default() };
-        let mut files = Files { store, lease, files: HashMap::new(), memory: 0 };
+        let mut files = Files { store, lease, files: HashMap::new(), memory: 0, read: Cell::new(0) };
         let mut stream = decoder(archive, &limits).map_err(broken)?;
         let mut reader = Reader::new(&mut stream, &limits);
         while let Some(entry) = reader.next_entry().map_err(broken)? {
@@ -122,13 +127,27 @@ impl<'a> Files<'a> {
     /// A file's bytes: a JSON document, so of bounded length.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         match self.find(name) {
-            Some(Stored::Memory(bytes)) => Ok(bytes.clone()),
+            Some(Stored::Memory(bytes)) => {
+                self.count_read(bytes.len() as u64)?;
+                Ok(bytes.clone())
+            }
             Some(Stored::Blob(digest, size)) if *size <= MAX_JSON => {
+                self.count_read(*size)?;
                 Ok(self.store.content().read(digest, MAX_JSON)?)
             }
             Some(Stored::Blob(..)) => Err(Error::Invalid(format!("{name} is longer than {MAX_JSON} bytes"))),
             Some(Stored::Link(_)) | None => Err(Error::Missing(name.to_owned())),
         }
+    }
+
+    fn count_read(&self, bytes: u64) -> Result<()> {
+        self.read.set(self.read.get().saturating_add(bytes));
+        if self.read.get() > MAX_DOCUMENTS {
+            return Err(Error::Invalid(format!(
+                "its documents name more than {MAX_DOCUMENTS} bytes of others"
+            )));
+        }
+        Ok(())
     }
 
     /// A file's JSON document.

@@ -1,7 +1,7 @@
 //! What `docker save` wrote before 1.10: `repositories`, and a folder with `json` and `layer.tar` for each layer
 //! (image spec v1.0). The configuration of today is made from the chain of documents.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
 use boxship_layer::{HashReader, Limits, decoder};
@@ -47,6 +47,7 @@ pub(super) fn plan(files: &Files<'_>, options: &LoadOptions) -> Result<Vec<Plann
     let repositories: BTreeMap<String, BTreeMap<String, String>> = files.json(REPOSITORIES)?;
     let mut planned: BTreeMap<String, Planned> = BTreeMap::new();
     let mut found = Vec::new();
+    let mut known = HashMap::new();
     for (repository, tags) in &repositories {
         for (tag, id) in tags {
             let text = format!("{repository}:{tag}");
@@ -55,7 +56,7 @@ pub(super) fn plan(files: &Files<'_>, options: &LoadOptions) -> Result<Vec<Plann
                 image.names.push(name);
                 continue;
             }
-            let (config, layers) = image(files, id)?;
+            let (config, layers) = image(files, id, &mut known)?;
             let platform = platform(&config);
             if options.platform.as_ref().is_none_or(|wanted| wanted.matches(&platform)) {
                 let config = serde_json::to_vec(&config)
@@ -72,7 +73,11 @@ pub(super) fn plan(files: &Files<'_>, options: &LoadOptions) -> Result<Vec<Plann
 }
 
 /// Follows the parents down and puts the image together from the lowest up.
-fn image(files: &Files<'_>, id: &str) -> Result<(ImageConfig, Vec<Part>)> {
+fn image(
+    files: &Files<'_>,
+    id: &str,
+    known: &mut HashMap<Digest, Digest>,
+) -> Result<(ImageConfig, Vec<Part>)> {
     let chain = chain(files, id)?;
     let mut config = ImageConfig::default();
     let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
@@ -87,7 +92,13 @@ fn image(files: &Files<'_>, id: &str) -> Result<(ImageConfig, Vec<Part>)> {
         });
         if !document.throwaway {
             let part = files.part(&format!("{id}/layer.tar"))?;
-            diff_ids.push(diff_id(files, &part)?);
+            // Images share layers, and a chain may name one a thousand times: each is hashed once.
+            let diff_id = match known.get(&part.digest) {
+                Some(diff_id) => diff_id.clone(),
+                None => diff_id(files, &part)?,
+            };
+            known.insert(part.digest.clone(), diff_id.clone());
+            diff_ids.push(diff_id);
             layers.push(part);
         }
         config.created = document.created;

@@ -62,10 +62,14 @@ impl<'a> Unpacker<'a> {
         }
         let mut chain = Vec::new();
         let mut layers = Vec::new();
+        let mut below: Option<Digest> = None;
         for (index, (part, diff_id)) in planned.layers.iter().zip(diff_ids).enumerate() {
-            let chain_id = chain_id(&diff_ids[..=index]).unwrap_or_else(|| diff_id.clone());
+            // A chain's id depends on the chain below by its id only.
+            let both = below.take().map(|below| [below, diff_id.clone()]);
+            let chain_id = both.and_then(|both| chain_id(&both)).unwrap_or_else(|| diff_id.clone());
             let layer = self.layer(index, part, diff_id, &chain_id, &chain)?;
             chain.push(layer);
+            below = Some(chain_id.clone());
             layers.push(self.image_layer(part, diff_id, chain_id)?);
         }
         let manifest = match &planned.manifest {

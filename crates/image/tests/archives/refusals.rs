@@ -99,6 +99,54 @@ fn indexes_without_end_are_refused() {
     check(&tar(&files), "too deeply or too large");
 }
 
+/// A configuration of some megabytes that a thousand entries name would be kept a thousand times.
+#[test]
+fn documents_named_again_and_again_are_refused() {
+    let padding = "x".repeat(3 << 20);
+    let config =
+        format!(r#"{{"os":"linux","author":"{padding}","rootfs":{{"type":"layers","diff_ids":[]}}}}"#);
+    let items = vec![r#"{"Config":"c"}"#; 1000].join(",");
+    let manifest = format!("[{items}]");
+    check(
+        &tar(&[("c", config.as_bytes()), ("manifest.json", manifest.as_bytes())]),
+        "its documents name more than",
+    );
+
+    let digest = Digest::of(&config);
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+            "config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{digest}","size":{}}},
+            "layers":[]}}"#,
+        config.len()
+    );
+    let entry = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{}}}"#,
+        Digest::of(&manifest),
+        manifest.len()
+    );
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, vec![&*entry; 1000].join(","));
+    let config_name = format!("blobs/sha256/{}", digest.hex());
+    let manifest_name = format!("blobs/sha256/{}", Digest::of(&manifest).hex());
+    let files: [(&str, &[u8]); 3] = [
+        (&config_name, config.as_bytes()),
+        (&manifest_name, manifest.as_bytes()),
+        ("index.json", index.as_bytes()),
+    ];
+    check(&tar(&files), "its documents name more than");
+}
+
+/// CVE-2026-47262: a document longer than any real one is not even read.
+#[test]
+fn giant_documents_are_refused() {
+    let padding = "x".repeat(5 << 20);
+    let config = format!(r#"{{"os":"linux","author":"{padding}"}}"#);
+    let manifest = br#"[{"Config":"c"}]"#;
+    check(&tar(&[("c", config.as_bytes()), ("manifest.json", manifest)]), "c is longer than");
+    let deep = format!(r#"[{{"Config":"c","Other":{}"#, "[".repeat(100_000));
+    // Neither an endless stack nor an endless wait.
+    check(&tar(&[("manifest.json", deep.as_bytes())]), "invalid manifest.json");
+}
+
 /// Delivers an archive and then fails, as a broken connection does.
 struct Broken<'a>(&'a [u8]);
 
