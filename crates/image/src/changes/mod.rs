@@ -5,16 +5,22 @@
 mod health;
 mod words;
 
+use std::cell::Cell;
+
 use boxship_oci::image::{ContainerConfig, Empty};
 
 use crate::{Error, Result};
 use words::{Environment, expand, fields, pairs};
 
+/// Bytes that all words come to, variables expanded. `ENV a=$a$a` doubles, and its likes are cheap to write.
+const MAX_EXPANDED: usize = 4 << 20;
+
 /// Applies instructions, one or more lines each, to a configuration.
 pub fn apply(config: ContainerConfig, changes: &[String]) -> Result<ContainerConfig> {
     let mut config = config;
+    let budget = Cell::new(MAX_EXPANDED);
     for line in lines(&changes.join("\n")) {
-        instruction(&mut config, &line)?;
+        instruction(&mut config, &line, &budget)?;
     }
     Ok(config)
 }
@@ -45,7 +51,7 @@ fn lines(text: &str) -> Vec<String> {
     lines
 }
 
-fn instruction(config: &mut ContainerConfig, line: &str) -> Result<()> {
+fn instruction(config: &mut ContainerConfig, line: &str, budget: &Cell<usize>) -> Result<()> {
     let line = line.trim();
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
@@ -75,13 +81,13 @@ fn instruction(config: &mut ContainerConfig, line: &str) -> Result<()> {
     match &*upper {
         "CMD" => config.cmd = Some(command(rest)),
         "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
-        "ENV" => env(config, rest)?,
-        "LABEL" => label(config, rest)?,
-        "EXPOSE" => expose(config, rest)?,
-        "VOLUME" => volume(config, rest)?,
-        "USER" => config.user = Some(one(config, "USER", rest)?),
-        "WORKDIR" => config.working_dir = Some(working_dir(config, rest)?),
-        "STOPSIGNAL" => config.stop_signal = Some(signal(config, rest)?),
+        "ENV" => env(config, rest, budget)?,
+        "LABEL" => label(config, rest, budget)?,
+        "EXPOSE" => expose(config, rest, budget)?,
+        "VOLUME" => volume(config, rest, budget)?,
+        "USER" => config.user = Some(one(config, "USER", rest, budget)?),
+        "WORKDIR" => config.working_dir = Some(working_dir(config, rest, budget)?),
+        "STOPSIGNAL" => config.stop_signal = Some(signal(config, rest, budget)?),
         "ONBUILD" => onbuild(config, rest)?,
         _ => config.healthcheck = Some(health::parse(rest)?),
     }
@@ -97,16 +103,16 @@ pub(crate) fn command(rest: &str) -> Vec<String> {
     }
 }
 
-fn one(config: &ContainerConfig, name: &str, rest: &str) -> Result<String> {
-    let words = fields(rest, &Environment(&config.env))?;
+fn one(config: &ContainerConfig, name: &str, rest: &str, budget: &Cell<usize>) -> Result<String> {
+    let words = fields(rest, &Environment { entries: &config.env, budget })?;
     match <[String; 1]>::try_from(words) {
         Ok([word]) => Ok(word),
         Err(_) => Err(refuse(format!("{name} requires exactly one argument"))),
     }
 }
 
-fn env(config: &mut ContainerConfig, rest: &str) -> Result<()> {
-    for (key, value) in pairs("ENV", rest, &Environment(&config.env))? {
+fn env(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<()> {
+    for (key, value) in pairs("ENV", rest, &Environment { entries: &config.env, budget })? {
         if key.is_empty() {
             return Err(refuse("ENV names can not be blank"));
         }
@@ -120,8 +126,8 @@ fn env(config: &mut ContainerConfig, rest: &str) -> Result<()> {
     Ok(())
 }
 
-fn label(config: &mut ContainerConfig, rest: &str) -> Result<()> {
-    for (key, value) in pairs("LABEL", rest, &Environment(&config.env))? {
+fn label(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<()> {
+    for (key, value) in pairs("LABEL", rest, &Environment { entries: &config.env, budget })? {
         if key.is_empty() {
             return Err(refuse("LABEL names can not be blank"));
         }
@@ -130,9 +136,9 @@ fn label(config: &mut ContainerConfig, rest: &str) -> Result<()> {
     Ok(())
 }
 
-fn expose(config: &mut ContainerConfig, rest: &str) -> Result<()> {
+fn expose(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<()> {
     let mut ports = Vec::new();
-    for word in fields(rest, &Environment(&config.env))? {
+    for word in fields(rest, &Environment { entries: &config.env, budget })? {
         let (range, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
         let protocol = protocol.to_ascii_lowercase();
         if !matches!(&*protocol, "tcp" | "udp" | "sctp") {
@@ -148,6 +154,8 @@ fn expose(config: &mut ContainerConfig, rest: &str) -> Result<()> {
         if first > last {
             return Err(refuse(format!("invalid containerPort: {range}")));
         }
+        // Ranges are cheap to write too: each port is a word.
+        Environment { entries: &[], budget }.spend(8 * usize::from(last - first))?;
         ports.extend((first..=last).map(|number| format!("{number}/{protocol}")));
     }
     ports.sort_by_key(|port| port.split('/').next().and_then(|number| number.parse::<u16>().ok()));
@@ -155,12 +163,13 @@ fn expose(config: &mut ContainerConfig, rest: &str) -> Result<()> {
     Ok(())
 }
 
-fn volume(config: &mut ContainerConfig, rest: &str) -> Result<()> {
+fn volume(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<()> {
     let paths = match serde_json::from_str::<Vec<String>>(rest) {
-        Ok(paths) => {
-            paths.iter().map(|path| expand(path, &Environment(&config.env))).collect::<Result<_>>()?
-        }
-        Err(_) => fields(rest, &Environment(&config.env))?,
+        Ok(paths) => paths
+            .iter()
+            .map(|path| expand(path, &Environment { entries: &config.env, budget }))
+            .collect::<Result<_>>()?,
+        Err(_) => fields(rest, &Environment { entries: &config.env, budget })?,
     };
     for path in paths {
         if path.trim().is_empty() {
@@ -172,8 +181,8 @@ fn volume(config: &mut ContainerConfig, rest: &str) -> Result<()> {
 }
 
 /// Relative paths count from the directory set before.
-fn working_dir(config: &ContainerConfig, rest: &str) -> Result<String> {
-    let path = expand(rest, &Environment(&config.env))?;
+fn working_dir(config: &ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<String> {
+    let path = expand(rest, &Environment { entries: &config.env, budget })?;
     let start = if path.starts_with('/') { "" } else { config.working_dir.as_deref().unwrap_or("/") };
     let mut parts: Vec<&str> = Vec::new();
     for part in start.split('/').chain(path.split('/')) {
@@ -193,8 +202,8 @@ const SIGNALS: &[&str] = &[
 ];
 
 /// A signal by number or name; the text is kept as it was written.
-fn signal(config: &ContainerConfig, rest: &str) -> Result<String> {
-    let text = one(config, "STOPSIGNAL", rest)?;
+fn signal(config: &ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<String> {
+    let text = one(config, "STOPSIGNAL", rest, budget)?;
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let real_time = |(prefix, sign): (&str, char)| {
@@ -261,6 +270,28 @@ mod tests {
             let found = change(lines).unwrap_or_else(|e| panic!("{lines:?}: {e}"));
             assert_eq!(found[key], serde_json::from_str::<serde_json::Value>(expect).unwrap(), "{lines:?}");
         }
+    }
+
+    /// A few hundred bytes of a request must not become gigabytes, nor an endless stack (a daemon that aborts).
+    #[test]
+    fn expansion_bombs_are_refused() {
+        let doubling: Vec<&str> =
+            std::iter::once("ENV a=0123456789abcdef").chain([r"ENV a=$a$a"; 40]).collect();
+        let wide = format!("ENV {}", (0..6000).map(|n| format!("v{n}=$a ")).collect::<String>());
+        let mut many = doubling[..12].to_vec();
+        many.push(&wide);
+        let nested = format!("ENV a={}{}", "${b:-".repeat(12_000), "}".repeat(12_000));
+        let ports = format!("EXPOSE {}", "1-65535 ".repeat(1000));
+        for (lines, expect) in [
+            (&doubling[..], "too much text"),
+            (&many, "too much text"),
+            (&[&*ports], "too much text"),
+            (&[&*nested], "nested too deeply"),
+        ] {
+            let error = change(lines).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        }
+        assert!(change(&["EXPOSE 1-65535"]).is_ok());
     }
 
     #[test]

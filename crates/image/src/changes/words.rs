@@ -1,15 +1,35 @@
 //! Words of an instruction as Dockerfiles have them: quotes, backslashes, `$variables` from ENV.
 
+use std::cell::Cell;
+
 use super::refuse;
 use crate::Result;
 
-/// `NAME=value` strings that variables are looked up in.
-pub(super) struct Environment<'a>(pub &'a [String]);
+/// Variables within the defaults of variables: none that a person writes are deeper, and each is a call on the stack.
+const MAX_DEPTH: u32 = 16;
+
+/// Where variables are looked up.
+pub(super) struct Environment<'a> {
+    /// `NAME=value` strings.
+    pub entries: &'a [String],
+    /// Bytes that expanded words may still come to.
+    pub budget: &'a Cell<usize>,
+}
 
 impl Environment<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let pairs = self.0.iter().filter_map(|entry| entry.split_once('='));
-        pairs.rev().find(|(key, _)| *key == name).map(|(_, value)| value)
+    /// Counts expanded text; an error when there is too much of it.
+    pub(super) fn spend(&self, bytes: usize) -> Result<()> {
+        let left = self.budget.get().checked_sub(bytes);
+        self.budget.set(left.ok_or_else(|| refuse("the instructions expand to too much text"))?);
+        Ok(())
+    }
+
+    /// A variable's value, which counts as expanded text.
+    fn get(&self, name: &str) -> Result<Option<&str>> {
+        let pairs = self.entries.iter().filter_map(|entry| entry.split_once('='));
+        let value = pairs.rev().find(|(key, _)| *key == name).map(|(_, value)| value);
+        self.spend(value.map_or(0, str::len))?;
+        Ok(value)
     }
 }
 
@@ -73,6 +93,14 @@ fn split(text: &str) -> Vec<String> {
 
 /// Removes quotes and backslashes, and puts values in the place of variables.
 pub(super) fn expand(word: &str, environment: &Environment<'_>) -> Result<String> {
+    environment.spend(word.len())?;
+    expand_within(word, environment, 0)
+}
+
+fn expand_within(word: &str, environment: &Environment<'_>, depth: u32) -> Result<String> {
+    if depth > MAX_DEPTH {
+        return Err(refuse("syntax error: substitutions are nested too deeply"));
+    }
     let mut out = String::new();
     let mut letters = word.chars().peekable();
     let mut quoted = false;
@@ -91,7 +119,7 @@ pub(super) fn expand(word: &str, environment: &Environment<'_>) -> Result<String
                 Some(next) => out.push(next),
                 None => out.push('\\'),
             },
-            '$' => out.push_str(&variable(&mut letters, environment)?),
+            '$' => out.push_str(&variable(&mut letters, environment, depth)?),
             letter => out.push(letter),
         }
     }
@@ -105,37 +133,37 @@ fn unmatched(quote: &str) -> crate::Error {
 type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 /// `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+instead}`.
-fn variable(letters: &mut Letters<'_>, environment: &Environment<'_>) -> Result<String> {
+fn variable(letters: &mut Letters<'_>, environment: &Environment<'_>, depth: u32) -> Result<String> {
     if letters.next_if_eq(&'{').is_none() {
         let name = name(letters);
         if name.is_empty() {
             return Ok("$".to_owned());
         }
-        return Ok(environment.get(&name).unwrap_or_default().to_owned());
+        return Ok(environment.get(&name)?.unwrap_or_default().to_owned());
     }
     let name = name(letters);
     let mut modifier = String::new();
-    let mut depth = 1;
+    let mut open = 1;
     loop {
         let letter = letters.next().ok_or_else(|| refuse("syntax error: missing '}'"))?;
         match letter {
-            '{' => depth += 1,
-            '}' => depth -= 1,
+            '{' => open += 1,
+            '}' => open -= 1,
             _ => {}
         }
-        if depth == 0 {
+        if open == 0 {
             break;
         }
         modifier.push(letter);
     }
-    let value = environment.get(&name).filter(|value| !value.is_empty() || !modifier.starts_with(':'));
+    let value = environment.get(&name)?.filter(|value| !value.is_empty() || !modifier.starts_with(':'));
     let operator = modifier.strip_prefix(':').unwrap_or(&modifier);
     match (operator.split_at_checked(1), value) {
         _ if name.is_empty() => Err(refuse("syntax error: bad substitution")),
         (None, value) if modifier.is_empty() => Ok(value.unwrap_or_default().to_owned()),
         (Some(("-", _)), Some(value)) => Ok(value.to_owned()),
-        (Some(("-", default)), None) => expand(default, environment),
-        (Some(("+", instead)), Some(_)) => expand(instead, environment),
+        (Some(("-", default)), None) => expand_within(default, environment, depth + 1),
+        (Some(("+", instead)), Some(_)) => expand_within(instead, environment, depth + 1),
         (Some(("+", _)), None) => Ok(String::new()),
         _ => Err(refuse(format!("unsupported modifier ({modifier}) in substitution"))),
     }
