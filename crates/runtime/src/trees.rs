@@ -175,7 +175,7 @@ pub(crate) fn binds(plan: &Plan, linux: &Linux) -> Result<Vec<Option<OwnedFd>>> 
     plan.mounts
         .iter()
         .map(|mount| match &mount.what {
-            What::Bind(source, bind) if all || maps_owners(mount) => {
+            What::Bind(source, bind) if all || maps_owners(mount) || foreign::parse(source).is_some() => {
                 let tree = copy(source, *bind)?;
                 map_owners(mount, tree.as_fd(), linux)?;
                 finish_bind(mount, tree.as_fd(), default)
