@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::message::{Channel, Report, Reporter};
 use crate::options::{CreateOptions, Started};
 use crate::plan::{Plan, What};
-use crate::record::{self, FIFO, Record};
+use crate::record::{self, Claim, FIFO, Record};
 use crate::{hooks, supervisor, trees};
 
 /// Creates a container: everything is set up and its process waits to be started.
@@ -37,7 +37,8 @@ pub fn create(options: CreateOptions) -> Result<Started> {
     let folder = Folder::claim(&options.root, &options.id)?;
     cgroup.create()?;
     let made = Groups(Some(cgroup));
-    let creation = Creation { bundle, plan, linux, folder: folder.0.clone(), cgroup: made.get(), options };
+    let creation =
+        Creation { bundle, plan, linux, folder: folder.claim.folder.clone(), cgroup: made.get(), options };
     let started = creation.run()?;
     made.keep();
     folder.keep();
@@ -45,23 +46,26 @@ pub fn create(options: CreateOptions) -> Result<Started> {
 }
 
 /// The container's folder, removed again unless kept.
-struct Folder(PathBuf);
+struct Folder {
+    claim: Claim,
+    kept: bool,
+}
 
 impl Folder {
     fn claim(root: &Path, id: &str) -> Result<Self> {
-        record::claim(root, id).map(Self)
+        Ok(Self { claim: record::claim(root, id)?, kept: false })
     }
 
     fn keep(mut self) {
-        self.0 = PathBuf::new();
+        self.kept = true;
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
+        if !self.kept {
             // The failure that brought us here is the one to tell.
-            let _ = std::fs::remove_dir_all(&self.0);
+            let _ = std::fs::remove_dir_all(&self.claim.folder);
         }
     }
 }

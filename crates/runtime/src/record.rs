@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use boxship_oci::runtime::Hooks;
+use boxship_sys::{Errno, path};
 use indexmap::IndexMap;
+use rustix::fs::{FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
@@ -66,16 +69,45 @@ pub(crate) fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder of a new container; that it was not there before makes the id its own.
-pub(crate) fn claim(root: &Path, id: &str) -> Result<PathBuf> {
+/// The folder of a container being made. Whoever makes it holds a lock on it, so that the remains of a maker who died
+/// can be told from a container that somebody else is making just now.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub folder: PathBuf,
+    _lock: OwnedFd,
+}
+
+/// Makes the folder of a new container; that it was not there before, or holds nothing but remains, makes the id its
+/// own.
+pub(crate) fn claim(root: &Path, id: &str) -> Result<Claim> {
     check_id(id)?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(Error::file("create", root))?;
     let folder = root.join(id);
-    match fs::DirBuilder::new().mode(0o711).create(&folder) {
-        Ok(()) => Ok(folder),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists { id: id.to_owned() }),
-        Err(error) => Err(Error::file("create", folder)(error)),
+    let exists = || Error::Exists { id: id.to_owned() };
+    let remains = match fs::DirBuilder::new().mode(0o711).create(&folder) {
+        Ok(()) => false,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => true,
+        Err(error) => return Err(Error::file("create", folder)(error)),
+    };
+    let lock = path::open(&folder, OFlags::RDONLY | OFlags::DIRECTORY)
+        .map_err(Error::system("open state folder"))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Err(exists()),
+        Err(errno) => return Err(Error::file("lock", &folder)(errno.into())),
     }
+    if remains {
+        if folder.join(FILE).exists() {
+            return Err(exists());
+        }
+        match fs::remove_file(folder.join(FIFO)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::file("remove", folder)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(Claim { folder, _lock: lock })
 }
 
 impl Record {
@@ -132,11 +164,19 @@ mod tests {
     #[test]
     fn an_id_is_claimed_once() {
         let root = tempfile::tempdir().unwrap();
-        let folder = claim(root.path(), "one").unwrap();
+        let first = claim(root.path(), "one").unwrap();
+        let folder = first.folder.clone();
         assert!(matches!(claim(root.path(), "one"), Err(Error::Exists { .. })));
         assert!(matches!(Record::read(&folder, "one"), Err(Error::NotFound { .. })));
+        // Its maker died: the remains are nobody's.
+        fs::write(folder.join(FIFO), "").unwrap();
+        drop(first);
+        let second = claim(root.path(), "one").unwrap();
+        assert!(!folder.join(FIFO).exists());
         let record = Record { id: "one".into(), pid: 7, ..Record::default() };
         record.write(&folder).unwrap();
         assert_eq!(Record::read(&folder, "one").unwrap(), record);
+        drop(second);
+        assert!(matches!(claim(root.path(), "one"), Err(Error::Exists { .. })));
     }
 }
