@@ -61,7 +61,9 @@ impl Engine {
         spec::merge_image(&mut config, &found.config)?;
         let mounts = spec::mount_points(&config, &host_config)?;
         let id = names::new_id()?;
-        fill_hostname(&mut config, &host_config, id.short());
+        let donor = host_config.network_mode.container().and_then(|name| self.inner.registry.find(name).ok());
+        let donor = donor.map(|donor| donor.configuration());
+        fill_hostname(&mut config, &host_config, donor.as_deref(), id.short());
         let name = match options.name.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => self.inner.registry.reserve(name, id.as_str())?,
             None => self.inner.registry.reserve_generated(id.as_str())?,
@@ -169,19 +171,23 @@ fn check_platform(image: &ImageConfig, wanted: Option<&str>, name: &str) -> Resu
     }))
 }
 
-/// Without a wish it is the short id, on the host's network (or UTS namespace) the host's own.
+/// Who joins another's network has its host name too; else it is what was asked for, on the host's network (or UTS
+/// namespace) the host's own, and without a wish the short id.
 fn fill_hostname(
     config: &mut api::container::Config,
     host_config: &api::container::HostConfig,
+    donor: Option<&Configuration>,
     short_id: &str,
 ) {
-    if !config.hostname.is_empty() || host_config.network_mode.container().is_some() {
-        return;
+    if let Some(donor) = donor {
+        config.hostname.clone_from(&donor.config.hostname);
+        config.domainname.clone_from(&donor.config.domainname);
+    } else if config.hostname.is_empty() {
+        config.hostname = match host_config.network_mode.is_host() || host_config.uts_mode.is_host() {
+            true => crate::info::host_name(),
+            false => short_id.to_owned(),
+        };
     }
-    config.hostname = match host_config.network_mode.is_host() || host_config.uts_mode.is_host() {
-        true => crate::info::host_name(),
-        false => short_id.to_owned(),
-    };
 }
 
 #[cfg(test)]
@@ -218,9 +224,14 @@ mod tests {
     #[test]
     fn hostnames() {
         let mut config = api::container::Config::default();
-        fill_hostname(&mut config, &api::container::HostConfig::default(), "abc");
+        let host_config = api::container::HostConfig::default();
+        fill_hostname(&mut config, &host_config, None, "abc");
         assert_eq!(config.hostname, "abc");
-        fill_hostname(&mut config, &api::container::HostConfig::default(), "def");
+        fill_hostname(&mut config, &host_config, None, "def");
         assert_eq!(config.hostname, "abc");
+        let mut donor = Configuration::default();
+        donor.config.hostname = "donor".into();
+        fill_hostname(&mut config, &host_config, Some(&donor), "def");
+        assert_eq!(config.hostname, "donor");
     }
 }
