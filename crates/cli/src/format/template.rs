@@ -44,17 +44,20 @@ pub struct Template {
     name: &'static str,
     /// What Go calls the type of the data, for errors; for data that is a map in Go, nothing.
     kind: Option<&'static str>,
+    /// Whether a field that isn't there deeper in the data is an error, too.
+    deep: bool,
 }
 
 impl Template {
     /// Keeps the template; `kind` is the name of Go's type of the data in errors, if it isn't a map.
     pub fn new(source: &str, kind: Option<&'static str>) -> Template {
-        Template { source: labels_as_function(source), name: "", kind }
+        Template { source: labels_as_function(source), name: "", kind, deep: false }
     }
 
-    /// Gives it the name that Docker gives it.
+    /// Gives it the name that Docker gives it. What lies deeper in the data is of Docker's types, too.
     pub fn named(mut self, name: &'static str) -> Template {
         self.name = name;
+        self.deep = true;
         self
     }
 
@@ -74,14 +77,32 @@ impl Template {
     }
 
     fn run(&self, data: &Json, headings: bool) -> Result<String, String> {
+        match self.attempt(data, headings, MissingKey::Error) {
+            // What is missing deeper in a type of Docker is missing in a map, where Go doesn't mind.
+            Err(gotmpl::TemplateError::MissingKey { key })
+                if self.kind.is_some() && !self.deep && self.is_nested(&key) =>
+            {
+                self.attempt(data, headings, MissingKey::Invalid)
+            }
+            other => other,
+        }
+        .map_err(|error| self.explain(&error))
+    }
+
+    /// Whether a field is asked of something that is a field itself.
+    fn is_nested(&self, key: &str) -> bool {
+        let (_, _, expression) = self.place(key);
+        expression.trim_start_matches('.').split('.').next() != Some(key)
+    }
+
+    fn attempt(&self, data: &Json, headings: bool, missing: MissingKey) -> gotmpl::Result<String> {
         let mut texts = Texts::default();
         let value = convert(data, "", &mut texts);
-        let mut template = gotmpl::Template::new("").missing_key(MissingKey::Error);
+        let mut template = gotmpl::Template::new("").missing_key(missing);
         for (name, function) in functions(Arc::new(texts), headings) {
             template = template.func(name, function);
         }
-        let template = template.parse(&self.source).map_err(|error| self.syntax(&error))?;
-        template.execute_to_string(&value).map_err(|error| self.explain(&error))
+        template.parse(&self.source)?.execute_to_string(&value)
     }
 
     /// Go's words for a template that can't be parsed.
@@ -102,7 +123,8 @@ impl Template {
     /// Go's words for an error while running.
     fn explain(&self, error: &gotmpl::TemplateError) -> String {
         let (name, text) = (self.name, error.to_string());
-        if let gotmpl::TemplateError::UndefinedFunction(_) = error {
+        use gotmpl::TemplateError::{Lex, Parse, UndefinedFunction};
+        if matches!(error, UndefinedFunction(_) | Lex { .. } | Parse { .. }) {
             return self.syntax(error);
         }
         let inside = text.split_once("can't evaluate field ").and_then(|(_, rest)| rest.split_once(' '));
@@ -380,6 +402,16 @@ mod tests {
     }
 
     #[test]
+    fn a_map_within_a_type_may_lack_a_key() {
+        let data = serde_json::from_str(r#"{"Actor":{"Attributes":{}}}"#).unwrap();
+        let template = |text: &str| Template::new(text, Some("*events.Message")).render(&data);
+        assert_eq!(template("{{.Actor.Attributes.name}}").unwrap(), "<no value>");
+        assert!(
+            template("{{.Nope}}").unwrap_err().contains("can't evaluate field Nope in type *events.Message")
+        );
+    }
+
+    #[test]
     fn errors_have_gos_words() {
         for (template, expected) in [
             ("{{.Nope}}", "template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\""),
@@ -395,7 +427,10 @@ mod tests {
                 "{template}"
             );
         }
-        assert!(render("{{.State.Health.Status}}").is_err());
+        let why =
+            "template: :1:8: executing \"\" at <.State.Health.Status>: map has no entry for key \"Health\"";
+        assert_eq!(render("{{.State.Health.Status}}").unwrap_err(), format!("template parsing error: {why}"));
+        assert_eq!(render("{{.Name").unwrap_err(), "template parsing error: template: :1: unclosed action");
         assert!(render("{{.Name").is_err() && render("{{nope .}}").is_err());
     }
 }

@@ -5,6 +5,7 @@ mod csv;
 pub mod device;
 pub mod duration;
 pub mod environment;
+pub mod health;
 pub mod mount;
 pub mod names;
 pub mod network;

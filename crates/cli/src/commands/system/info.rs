@@ -26,6 +26,9 @@ pub const INFO: Command = Command {
 
 async fn info(invocation: &Invocation) -> Result<u8> {
     let given = invocation.parsed.text("format").unwrap_or_default();
+    if !matches!(given, "" | "json") {
+        format::check(given).map_err(|failure| Failure::Code(failure.message(), 64))?;
+    }
     let fetched = fetch(invocation).await;
     let debug = invocation.globals.parsed().on("debug");
     if given.is_empty() {
