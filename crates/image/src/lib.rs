@@ -3,6 +3,7 @@
 //! * [`load`] reads a docker-archive (`docker save`) or an OCI layout, plain, gzip or zstd, once and in order.
 //! * [`save`] writes one archive that is both: `docker load` takes it, and so does every OCI tool.
 //! * [`import`] makes a one-layer image of a folder's archive, with instructions of a Dockerfile.
+//! * [`commit`] makes a container's changes one more layer on its image.
 //! * [`history`] and [`config`] tell what an image's configuration says.
 //! * [`hello`] is the image built into the executable.
 //!

@@ -2,6 +2,7 @@
 //! broken leaves nothing behind.
 #![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
 
+mod commit;
 mod crash;
 mod exchange;
 mod forms;
