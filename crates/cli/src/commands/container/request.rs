@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxship_api::container::{Config, CreateRequest, HealthConfig, HostConfig, LogConfig, Resources, Ulimit};
+use boxship_api::container::{Config, CreateRequest, HostConfig, LogConfig, Resources, Ulimit};
 use boxship_api::network::{EndpointSettings, NetworkingConfig};
 use boxship_api::{Empty, StrSlice};
 
 use crate::flags::Parsed;
 use crate::values::{
-    cpus, device, environment, mount, names, network, pairs, refused, restart, security, size, ulimit,
+    cpus, device, environment, health, mount, names, network, pairs, refused, restart, security, size, ulimit,
 };
 
 /// Paths that `--security-opt systempaths=unconfined` leaves open: the lists are sent empty.
@@ -68,9 +68,7 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
         stdin_once: parsed.on("interactive") && attach_stdin,
         env: some(env),
         cmd: (!command.is_empty()).then(|| StrSlice(command.to_vec())),
-        healthcheck: parsed
-            .on("no-healthcheck")
-            .then(|| HealthConfig { test: vec!["NONE".into()], ..HealthConfig::default() }),
+        healthcheck: health::check(parsed)?,
         image: parsed.operand(0).to_string(),
         volumes: Some(volumes(&parsed.list("volume"))?.1),
         working_dir: text(parsed, "workdir"),
