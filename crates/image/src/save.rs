@@ -83,9 +83,23 @@ fn all_tags(store: &Store, repository: &Reference) -> Result<Vec<(Digest, Option
 /// Writes the archive. The same images and names give the same bytes.
 pub fn save(store: &Store, items: &[SaveItem], options: &SaveOptions, archive: &mut dyn Write) -> Result<()> {
     let lease = store.lease();
+    let saved = save_held(store, items, options, archive, &lease);
+    // An image deleted meanwhile has left us its blobs.
+    let cleaned = store.images().abandon(lease);
+    saved?;
+    Ok(cleaned?)
+}
+
+fn save_held(
+    store: &Store,
+    items: &[SaveItem],
+    options: &SaveOptions,
+    archive: &mut dyn Write,
+    lease: &Lease,
+) -> Result<()> {
     let mut contents = Contents::default();
     for item in items {
-        contents.add(store, item, options, &lease)?;
+        contents.add(store, item, options, lease)?;
     }
     let mut writer = Writer::new(archive);
     contents.documents(&mut writer)?;
