@@ -20,6 +20,7 @@ use crate::compression::{Compression, decoder};
 use crate::hashing::hashed;
 use crate::lower;
 use crate::metadata::{self, of_sys};
+use crate::remove;
 use crate::resolve::{Folders, Inside};
 use crate::tar::{Entry, Kind, Reader, Time, printable};
 use crate::whiteout::{self, Meaning};
@@ -92,6 +93,8 @@ struct Extraction<'a> {
     /// Times of folders, to be set last.
     times: HashMap<Vec<u8>, Time>,
     names: usize,
+    /// Looks into the layers below until now.
+    lookups: u64,
     size: u64,
     /// Owner of what this process makes, unless a set-gid folder says otherwise.
     maker: (u32, u32),
@@ -115,6 +118,7 @@ impl<'a> Extraction<'a> {
             folders: Folders::new(root)?,
             times: HashMap::new(),
             names: 0,
+            lookups: 0,
             size: 0,
             maker,
             setgid: stat.st_mode & 0o2000 != 0,
@@ -186,8 +190,16 @@ impl<'a> Extraction<'a> {
         mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(|e| failed("create folder", path, e))?;
         let folder = self.folders.open(path).map_err(|e| failed("open folder", path, e))?;
         let folder = folder.ok_or_else(|| failed("open folder", path, Errno::NOENT))?;
+        self.count_lookups(path)?;
         self.imply(path, &parent, name, &folder).map_err(|e| failed("set attributes of", path, e))?;
         Ok(folder)
+    }
+
+    fn count_lookups(&mut self, path: &[u8]) -> Result<()> {
+        let depth = 1 + path.iter().filter(|&&b| b == b'/').count();
+        self.lookups += (depth * self.how.lowers.len()) as u64;
+        let limit = self.how.limits.max_lookups;
+        if self.lookups > limit { Err(Error::Limit { what: "implied folders", limit }) } else { Ok(()) }
     }
 
     /// An implied folder looks as it does below, else like root's own.
@@ -367,7 +379,7 @@ impl<'a> Extraction<'a> {
             if keep_folder {
                 return Ok(Before::Folder);
             }
-            remove_tree(folder, name)?;
+            remove::tree(folder, name)?;
             self.folders.forget();
             return Ok(Before::Removed);
         }
@@ -397,15 +409,6 @@ impl<'a> Extraction<'a> {
         }
         Ok(())
     }
-}
-
-/// Removes a folder with all that is in it, without following links.
-fn remove_tree(folder: BorrowedFd<'_>, name: &[u8]) -> std::io::Result<()> {
-    use std::os::fd::AsRawFd;
-    use std::os::unix::ffi::OsStrExt;
-    let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
-    path.extend_from_slice(name);
-    std::fs::remove_dir_all(std::path::Path::new(std::ffi::OsStr::from_bytes(&path)))
 }
 
 fn write_all(file: &OwnedFd, entry: &Entry, reader: &mut Reader<'_>) -> Result<()> {

@@ -44,6 +44,7 @@ pub struct Decoder<'a> {
     compression: Compression,
     out: u64,
     max_ratio: u64,
+    ratio_from: u64,
 }
 
 enum Inner<'a> {
@@ -65,7 +66,7 @@ pub fn decoder<'a>(input: &'a mut (dyn Read + Send), limits: &Limits) -> Result<
             Inner::Zstd(Box::new(decoder))
         }
     };
-    Ok(Decoder { inner, compression, out: 0, max_ratio: limits.max_ratio })
+    Ok(Decoder { inner, compression, out: 0, max_ratio: limits.max_ratio, ratio_from: limits.ratio_from })
 }
 
 /// The first bytes, as many as come with the first read that brings any.
@@ -97,7 +98,7 @@ impl Decoder<'_> {
     }
 
     fn check_ratio(&self) -> io::Result<()> {
-        if self.out <= Limits::RATIO_FROM || self.out / self.max_ratio <= self.compressed() {
+        if self.out <= self.ratio_from || self.out / self.max_ratio <= self.compressed() {
             return Ok(());
         }
         let limit = self.max_ratio;

@@ -18,6 +18,7 @@ mod limits;
 mod lower;
 mod metadata;
 mod pack;
+mod remove;
 mod resolve;
 pub mod tar;
 mod walk;

@@ -1,7 +1,12 @@
 //! PAX extended headers: `length key=value\n` records.
 
+use std::collections::HashMap;
+
 use super::header::Time;
 use crate::{Error, Result};
+
+/// Linux lists at most 64 KiB of names for a file: none can have more attributes than this.
+const MAX_XATTRS: usize = 16_384;
 
 /// What PAX records say about the entry that follows.
 #[derive(Debug, Default)]
@@ -14,6 +19,8 @@ pub(super) struct Pax {
     pub mtime: Option<Time>,
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub sparse: PaxSparse,
+    /// Where in `xattrs` an attribute is: to look through them for each new one would take quadratic time.
+    places: HashMap<Vec<u8>, usize>,
 }
 
 /// The records of GNU's sparse formats 0.0, 0.1 and 1.0.
@@ -78,8 +85,17 @@ impl Pax {
         if name.is_empty() || name.contains(&0) {
             return Err(malformed("has an extended attribute without a proper name"));
         }
-        self.xattrs.retain(|(known, _)| known != name);
-        self.xattrs.push((name.to_vec(), value.to_vec()));
+        match self.places.get(name) {
+            // The last word counts.
+            Some(&place) => self.xattrs[place].1 = value.to_vec(),
+            None if self.xattrs.len() == MAX_XATTRS => {
+                return Err(malformed("has too many extended attributes"));
+            }
+            None => {
+                self.places.insert(name.to_vec(), self.xattrs.len());
+                self.xattrs.push((name.to_vec(), value.to_vec()));
+            }
+        }
         Ok(())
     }
 }
@@ -207,6 +223,21 @@ mod tests {
             assert_eq!(pax.path.map_or(0, |p| p.len()), length);
             assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"1=\n\0".to_vec())]);
         }
+    }
+
+    #[test]
+    fn attributes_said_again_and_without_end() {
+        let mut bytes = Vec::new();
+        for value in [b"1", b"2"] {
+            append(&mut bytes, b"SCHILY.xattr.user.a", value);
+            append(&mut bytes, b"SCHILY.xattr.user.b", value);
+        }
+        let pax = Pax::parse(&bytes).unwrap();
+        assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"2".to_vec()), (b"user.b".to_vec(), b"2".to_vec())]);
+        for number in 0..=MAX_XATTRS {
+            append(&mut bytes, format!("SCHILY.xattr.user.{number}").as_bytes(), b"");
+        }
+        assert!(Pax::parse(&bytes).is_err());
     }
 
     #[test]

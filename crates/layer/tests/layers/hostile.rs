@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use boxship_layer::tar::{Entry, Kind};
-use boxship_layer::{Error, Limits, apply};
+use boxship_layer::{Apply, Error, Limits, apply};
 use proptest::prelude::*;
 
 use super::{archive, entry, file, folder, link, unpack};
@@ -176,6 +176,11 @@ fn bombs_are_bounded() {
         ("bytes", zeros.clone(), Limits { max_bytes: 1 << 20, ..limits.clone() }),
         ("bytes of one file", archive(&[file("a", 5000)]), Limits { max_file: 4096, ..limits.clone() }),
         ("bytes of extended headers", archive(&[fat]), Limits { max_header: 4096, ..limits.clone() }),
+        (
+            "uncompressed bytes for each compressed one",
+            zeros.clone(),
+            Limits { ratio_from: 1 << 20, ..limits.clone() },
+        ),
     ] {
         let root = tempfile::tempdir().unwrap();
         let folder = File::open(root.path()).unwrap();
@@ -184,6 +189,53 @@ fn bombs_are_bounded() {
             other => panic!("{what}: {other:?}"),
         }
     }
+}
+
+/// Folders that an archive only implies are looked up in every layer below: a thousand names of one kilobyte would
+/// cost hours with five hundred layers as deep.
+#[test]
+fn implied_folders_are_bounded() {
+    let deep = |count: u32| -> Vec<Entry> {
+        (0..count).map(|n| file(&format!("{}{n}/file", "d/".repeat(100)), 0)).collect()
+    };
+    let (lower, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (below, folder) = (File::open(lower.path()).unwrap(), File::open(root.path()).unwrap());
+    let lowers = [below.as_fd(); 10];
+    let limits = Limits { max_lookups: 100_000, ..Limits::default() };
+    let apply = Apply { lowers: &lowers, limits: &limits, hash: false, end_mark: true };
+    apply.run(&mut &archive(&deep(10))[..], folder.as_fd()).unwrap();
+    let refused = apply.run(&mut &archive(&deep(1000))[..], folder.as_fd());
+    assert!(matches!(refused, Err(Error::Limit { what: "implied folders", .. })), "{refused:?}");
+}
+
+/// CVE-2023-25153 and its like: each whiteout is one call, however many there are and whatever they name.
+#[test]
+fn whiteouts_without_end_are_entries_like_others() {
+    let many: Vec<Entry> = (0..5000).map(|n| file(&format!("d/.wh.{n}"), 0)).collect();
+    let root = tempfile::tempdir().unwrap();
+    let applied = unpack(&archive(&many), root.path()).unwrap();
+    assert_eq!((applied.entries, std::fs::read_dir(root.path().join("d")).unwrap().count()), (5000, 5000));
+    let folder = File::open(root.path()).unwrap();
+    let limits = Limits { max_entries: 4999, ..Limits::default() };
+    let refused = apply(&mut &archive(&many)[..], folder.as_fd(), &limits);
+    assert!(matches!(refused, Err(Error::Limit { what: "entries", .. })));
+}
+
+/// Each link on the way of a name leads deeper; the folder that comes of it must still go when it is replaced.
+#[test]
+fn folders_deeper_than_names_can_be_replaced() {
+    let step = "d/".repeat(200);
+    let mut entries = vec![folder(&format!("top/{step}"))];
+    for level in 0..12 {
+        let place = (0..level).map(|n| format!("l{n}/")).collect::<String>();
+        let target = format!("{}{step}", if level == 0 { "top/" } else { "" });
+        entries.push(link(&format!("{place}l{level}"), Kind::Symlink, target.trim_end_matches('/')));
+        entries.push(folder(&format!("{place}l{level}/{step}")));
+    }
+    entries.push(file("top", 1));
+    let root = tempfile::tempdir().unwrap();
+    unpack(&archive(&entries), root.path()).unwrap();
+    assert!(root.path().join("top").is_file());
 }
 
 fn any_name() -> impl Strategy<Value = String> {
