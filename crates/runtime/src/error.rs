@@ -171,7 +171,9 @@ impl Error {
         let mut next = std::error::Error::source(self);
         while let Some(source) = next {
             text.push_str(": ");
-            text.push_str(&source.to_string());
+            let errno = source.downcast_ref::<std::io::Error>().and_then(Errno::from_io_error);
+            // Rust would add the number and begin with a capital.
+            text.push_str(&errno.map_or_else(|| source.to_string(), boxship_sys::error::text));
             next = source.source();
         }
         text

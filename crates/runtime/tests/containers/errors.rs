@@ -56,7 +56,7 @@ fn mount_source_missing() {
     bundle.mount(r#"{"destination":"/x","type":"bind","source":"/no/such/place","options":["rbind"]}"#);
     let error = bundle.refusal();
     assert!(matches!(error, Error::File { .. }), "{error:?}");
-    assert!(error.chain().contains("/no/such/place: No such file"), "{}", error.chain());
+    assert!(error.chain().contains("/no/such/place: no such file or directory"), "{}", error.chain());
 }
 
 fn proc_is_not_to_be_covered() {

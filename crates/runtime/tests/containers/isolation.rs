@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = &[
     ("isolation::hosts_parameters_are_refused", hosts_parameters_are_refused),
     ("isolation::the_null_device_is_real", the_null_device_is_real),
     ("isolation::our_executable_is_sealed", our_executable_is_sealed),
+    ("isolation::masks_must_meet_the_real_thing", masks_must_meet_the_real_thing),
 ];
 
 fn only_its_own_mounts() {
@@ -106,4 +107,12 @@ fn our_executable_is_sealed() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&status), 0);
     bundle.container().delete(true).unwrap();
     boxship_sys::process::wait(std::os::fd::AsFd::as_fd(&started.pidfd)).unwrap();
+}
+
+/// CVE-2025-31133 and its kin: covering something that only looks like procfs would leave the real one open.
+fn masks_must_meet_the_real_thing() {
+    let mut bundle = Bundle::new("true");
+    bundle.spec.mounts.retain(|mount| mount.destination != std::path::Path::new("/proc"));
+    std::fs::create_dir_all(bundle.rootfs().join("proc/scsi")).unwrap();
+    assert!(bundle.refusal().to_string().contains("/proc/scsi is not on procfs"));
 }

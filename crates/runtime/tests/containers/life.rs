@@ -25,6 +25,8 @@ pub const TESTS: &[Test] = &[
     ("life::quick", quick),
     ("life::overlay_root", overlay_root),
     ("life::many_leave_nothing", many_leave_nothing),
+    ("life::without_pivot", without_pivot),
+    ("life::a_dead_makers_remains", a_dead_makers_remains),
 ];
 
 fn exit_code_and_output() {
@@ -196,4 +198,23 @@ fn many_leave_nothing() {
     }
     assert_eq!(count(), before, "descriptors are left");
     assert!(process::wait(process::open(std::process::id() as i32).unwrap().as_fd()).is_err());
+}
+
+fn without_pivot() {
+    let bundle = Bundle::new("ls -A /; sleep 100");
+    let (out, stdout) = boxship_sys::fd::pipe().unwrap();
+    let stdio = boxship_runtime::Stdio::Files { stdin: None, stdout: Some(stdout), stderr: None };
+    let options = boxship_runtime::CreateOptions { no_pivot: true, stdio, ..bundle.options() };
+    let started = boxship_runtime::create(options).unwrap();
+    bundle.container().start().unwrap();
+    assert_eq!(bundle.exec("ls -A /").out, "bin\ndev\netc\nhome\nproc\nroot\nrun\nsys\ntmp\n");
+    bundle.stop(&started);
+    assert_eq!(crate::bundle::read(out), "bin\ndev\netc\nhome\nproc\nroot\nrun\nsys\ntmp\n");
+}
+
+fn a_dead_makers_remains() {
+    let bundle = Bundle::new("true");
+    std::fs::create_dir_all(bundle.state_root().join(&bundle.id)).unwrap();
+    std::fs::write(bundle.state_root().join(&bundle.id).join("exec.fifo"), "").unwrap();
+    bundle.output();
 }
