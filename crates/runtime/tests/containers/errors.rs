@@ -14,8 +14,11 @@ pub const TESTS: &[Test] = &[
     ("errors::no_way_out_through_descriptors", no_way_out_through_descriptors),
 ];
 
+/// A change to a good bundle, and what is said to it.
+type Case = (fn(&mut Bundle), &'static str);
+
 fn wording() {
-    let cases: [(fn(&mut Bundle), &str); 9] = [
+    let cases: [Case; 9] = [
         (
             |bundle| bundle.process().args = vec!["nope".into()],
             r#"exec: "nope": executable file not found in $PATH"#,

@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("life::overlay_root", overlay_root),
     ("life::many_leave_nothing", many_leave_nothing),
     ("life::without_pivot", without_pivot),
+    ("life::many_at_once", many_at_once),
     ("life::a_dead_makers_remains", a_dead_makers_remains),
 ];
 
@@ -217,4 +218,15 @@ fn a_dead_makers_remains() {
     std::fs::create_dir_all(bundle.state_root().join(&bundle.id)).unwrap();
     std::fs::write(bundle.state_root().join(&bundle.id).join("exec.fifo"), "").unwrap();
     bundle.output();
+}
+
+fn many_at_once() {
+    let bundles: Vec<Bundle> = (0..30).map(|_| Bundle::new("sleep 100")).collect();
+    let started: Vec<_> = bundles.iter().map(Bundle::start).collect();
+    for bundle in &bundles {
+        assert_eq!(bundle.container().status().unwrap(), Status::Running);
+    }
+    for (bundle, (started, ..)) in bundles.iter().zip(&started) {
+        bundle.stop(started);
+    }
 }
