@@ -8,12 +8,13 @@
 //!
 //! The status is never stored: it is what the kernel says about the process, the fifo and the freezer.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use boxship_oci::runtime::{Process, Resources, Spec, State, Status};
 use boxship_sys::signal::{self, Signal};
 use boxship_sys::{Errno, mount, path, process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
 use crate::cgroup::{Cgroup, Freezer};
@@ -29,6 +30,17 @@ const KILL_MILLISECONDS: i32 = 10_000;
 pub struct Container {
     pub(crate) folder: PathBuf,
     pub(crate) record: Record,
+}
+
+/// How long a start waits for the program: startContainer hooks may take longer than anybody wants to wait.
+const PROGRAM: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Waits until the process has become its program, or has ended: until then it shows under our name, and signals
+/// would meet us. It holds the only reading end of the fifo, which its exec closes.
+fn wait_for_program(fifo: BorrowedFd<'_>) {
+    let mut asked = [PollFd::from_borrowed_fd(fifo, PollFlags::empty())];
+    // Not to know is no failure: it was told to start.
+    let _ = poll(&mut asked, Some(&PROGRAM));
 }
 
 impl Container {
@@ -123,6 +135,7 @@ impl Container {
             other => other.map_err(Error::file("remove", &path))?,
         }
         rustix::io::write(&fifo, &[1]).map_err(|errno| Error::file("write", &path)(errno.into()))?;
+        wait_for_program(fifo.as_fd());
         if self.record.hooks.poststart.is_empty() {
             return Ok(());
         }
