@@ -1,5 +1,7 @@
 //! `POST /commit`: an image made from a container, its changes as one more layer.
 
+use std::time::Duration;
+
 use boxship_api::container::Config;
 use boxship_api::error::IdResponse;
 use boxship_image::Commit;
@@ -8,8 +10,12 @@ use boxship_oci::{Digest, Reference};
 use serde_json::Value;
 
 use super::tag;
+use crate::container::WaitCondition;
 use crate::error::blocking;
 use crate::{Engine, Error, Kind, Result};
+
+/// How long the news of a container's end may take when it cannot be paused any more.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// `POST /commit`.
 #[derive(Clone, Debug)]
@@ -37,16 +43,9 @@ impl Engine {
     pub async fn image_commit(&self, options: CommitOptions) -> Result<IdResponse> {
         let name = tag::target(&options.repo, &options.tag)?;
         let container = self.inner.registry.find(&options.container)?;
-        let paused = match options.pause && container.state().is_running() {
-            true => self.container_pause(&container.id).await,
-            false => Err(Error::not_running(&container.id)),
-        };
-        let made = match &paused {
-            // Still already: paused by somebody else, or not running.
-            Err(error) if error.kind() != Kind::Conflict => Err(Error::new(error.kind(), error.to_string())),
-            _ => self.commit_still(options, name.clone()).await,
-        };
-        if paused.is_ok() {
+        let paused = options.pause && self.hold_still(&container.id).await?;
+        let made = self.commit_still(options, name.clone()).await;
+        if paused {
             self.container_unpause(&container.id).await?;
         }
         let (id, comment) = made?;
@@ -54,6 +53,23 @@ impl Engine {
         more.extend(name.map(|name| ("imageRef", name.familiar())));
         self.tell_container(&container.configuration(), "commit", &more);
         Ok(IdResponse { id: id.to_string() })
+    }
+
+    /// Pauses a container unless it is still already; whether it was paused here.
+    async fn hold_still(&self, id: &str) -> Result<bool> {
+        if !self.inner.registry.find(id)?.state().is_running() {
+            return Ok(false);
+        }
+        match self.container_pause(id).await {
+            Ok(()) => Ok(true),
+            // Paused by somebody else, or ended meanwhile.
+            Err(error) if error.kind() == Kind::Conflict => Ok(false),
+            Err(error) => {
+                let ended = self.container_wait(id, WaitCondition::NotRunning).await?.finish();
+                tokio::time::timeout(ENDING, ended).await.map_err(|_| error)??;
+                Ok(false)
+            }
+        }
     }
 
     /// Commits a container that nothing changes meanwhile.
