@@ -182,7 +182,6 @@ impl Creation {
             fifo: self.make_fifo()?,
             create_container: hooks.create_container.clone(),
             start_container: hooks.start_container.clone(),
-            waits_for_hooks: waits_for_hooks(hooks),
             state: self.state(0),
         })
     }
@@ -267,12 +266,10 @@ impl Creation {
                 Some(Report::Mounted) => {
                     // Device rules come after the nodes were made, limits before anybody else runs in there.
                     self.cgroup.apply(resources)?;
-                    if waits_for_hooks(hooks) {
-                        let state = self.state(pid);
-                        hooks::run("prestart", &hooks.prestart, &state)?;
-                        hooks::run("createRuntime", &hooks.create_runtime, &state)?;
-                        channel.go().map_err(Error::system("let the container's process go on"))?;
-                    }
+                    let state = self.state(pid);
+                    hooks::run("prestart", &hooks.prestart, &state)?;
+                    hooks::run("createRuntime", &hooks.create_runtime, &state)?;
+                    channel.go().map_err(Error::system("let the container's process go on"))?;
                 }
                 Some(Report::Console(master)) => console = Some(master),
                 Some(Report::Listener(listener)) => {
@@ -318,8 +315,4 @@ impl Creation {
             hooks: Hooks { poststart: hooks.poststart, poststop: hooks.poststop, ..Hooks::default() },
         })
     }
-}
-
-fn waits_for_hooks(hooks: &Hooks) -> bool {
-    !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty()
 }

@@ -61,3 +61,12 @@ fn round(host: &Host, count: usize) {
     let names: Vec<String> = (0..count).map(|n| format!("c{n}")).collect();
     host.boxship(["rm", "-f"].into_iter().map(String::from).chain(names)).ok();
 }
+
+#[test]
+fn terminals_open_while_device_rules_are_set() {
+    // The rules of cgroup v1 were once set beside the opening of the terminal, which failed now and then.
+    let host = host();
+    for _ in 0..60 {
+        host.boxship(["run", "--rm", "-t", "busybox", "true"]).ok();
+    }
+}

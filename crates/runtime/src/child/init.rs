@@ -44,8 +44,6 @@ pub(crate) struct Init<'p> {
     pub fifo: OwnedFd,
     pub create_container: Vec<Hook>,
     pub start_container: Vec<Hook>,
-    /// The maker runs hooks before the root is changed: wait for them.
-    pub waits_for_hooks: bool,
     pub state: State,
 }
 
@@ -119,9 +117,9 @@ impl Init<'_> {
             devices::make(self.root.as_fd(), &plan.devices, plan.namespaces.has(Kind::User))?;
         }
         reporter.mounted()?;
-        if self.waits_for_hooks {
-            reporter.wait_for_go()?;
-        }
+        // Hooks run now, and limits are set: device rules of cgroup v1 are all denied and then allowed one by one, and
+        // a terminal that was opened between the two would be refused.
+        reporter.wait_for_go()?;
         self.hooks(&self.create_container, Status::Creating, Step::CreateContainerHook)?;
         let root = pivot::change(self.root.as_fd(), self.way)?;
         // The folder to start in is made if it is missing: here it cannot be outside.
