@@ -48,6 +48,8 @@ pub(super) enum Order {
     Mixed,
     /// Only before the first argument: what follows belongs to another program.
     OptionsFirst,
+    /// Nowhere: whatever is given is taken as it is, by a command that answers with a refusal.
+    Unread,
 }
 
 /// What was given.
@@ -61,6 +63,10 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn parse(flags: &[Flag], order: Order, given: &[String]) -> Result<Self> {
         let mut parsed = Self::default();
+        if order == Order::Unread {
+            parsed.rest.extend_from_slice(given);
+            return Ok(parsed);
+        }
         let mut given = given.iter();
         while let Some(word) = given.next() {
             if word == "--" {
@@ -172,6 +178,11 @@ mod tests {
         let parsed = parse(Order::OptionsFirst, "-d id ls -d --bundle").unwrap();
         assert_eq!(parsed.rest, ["id", "ls", "-d", "--bundle"]);
         assert!(parsed.has("detach") && !parsed.is_set("bundle"));
+    }
+
+    #[test]
+    fn refusing_commands_read_nothing() {
+        assert_eq!(parse(Order::Unread, "--image-path x id").unwrap().rest, ["--image-path", "x", "id"]);
     }
 
     #[test]
