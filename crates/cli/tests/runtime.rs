@@ -232,7 +232,10 @@ fn run_joins_our_terminal() {
     drop(pair.terminal);
     let mut master = File::from(pair.master);
     let mut seen = String::new();
-    while !seen.contains("33 77") {
+    while !seen.contains("33 77\r\n") {
+        let mut polled = [rustix::event::PollFd::new(&master, rustix::event::PollFlags::IN)];
+        let patience = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
+        assert_eq!(rustix::event::poll(&mut polled, Some(&patience)).unwrap(), 1, "{seen:?}");
         let mut buffer = [0; 256];
         let count = master.read(&mut buffer).unwrap_or_else(|error| panic!("{error}: {seen:?}"));
         seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());

@@ -83,7 +83,7 @@ fn make(context: &Context, arguments: &Arguments, detach: bool) -> Result<Starte
     if id.is_empty() {
         return Err(Failure::new("container id cannot be empty"));
     }
-    let stdio = stdio(process.terminal, detach, arguments)?;
+    let stdio = stdio(process, detach, arguments)?;
     let preserve_fds = passed_on(process, arguments)?;
     warn(context, process);
     let started = boxship_runtime::create(CreateOptions {
@@ -135,8 +135,9 @@ pub(super) fn check_process(process: &Process) -> Result<()> {
     }
 }
 
-pub(super) fn stdio(terminal: bool, detach: bool, arguments: &Arguments) -> Result<Stdio> {
-    match (terminal, detach, arguments.text("console-socket")) {
+/// Where the process has its streams. A terminal joined with ours has its size from the first moment.
+pub(super) fn stdio(process: &mut Process, detach: bool, arguments: &Arguments) -> Result<Stdio> {
+    match (process.terminal, detach, arguments.text("console-socket")) {
         (true, true, None) => {
             Err(Failure::new("cannot allocate tty if the runtime will detach without setting console socket"))
         }
@@ -144,7 +145,10 @@ pub(super) fn stdio(terminal: bool, detach: bool, arguments: &Arguments) -> Resu
         (_, _, Some(_)) => {
             Err(Failure::new("cannot use console socket if the runtime will not detach or allocate tty"))
         }
-        (true, false, None) => Ok(Stdio::Console),
+        (true, false, None) => {
+            process.console_size = process.console_size.or_else(foreground::our_size);
+            Ok(Stdio::Console)
+        }
         (false, _, None) => Ok(Stdio::Inherit),
     }
 }

@@ -51,7 +51,7 @@ fn execute(context: &Context, arguments: &Arguments) -> Result<u8> {
     let detach = arguments.has("detach");
     let mut process = process(&container, arguments)?;
     check_process(&process)?;
-    let stdio = stdio(process.terminal, detach, arguments)?;
+    let stdio = stdio(&mut process, detach, arguments)?;
     let preserve_fds = passed_on(&mut process, arguments)?;
     warn(context, &process);
     let signals = if detach { None } else { Some(boxship_sys::signalfd::SignalFd::all()?) };

@@ -4,13 +4,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use boxship_oci::runtime::ConsoleSize;
 use boxship_runtime::Started;
 use boxship_sys::signal::{self, Signal};
 use boxship_sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, Termios, Winsize};
 
 use super::failure::Result;
 
@@ -130,8 +131,7 @@ impl Terminal {
 
     /// The container's terminal gets the size of ours, if we have one.
     fn resize(&self) {
-        let ours = [stdin(), stdout()].into_iter().find_map(|fd| rustix::termios::tcgetwinsize(fd).ok());
-        if let Some(size) = ours.filter(|size| size.ws_row > 0 || size.ws_col > 0) {
+        if let Some(size) = window() {
             // It fails only when the container has closed it.
             let _ = rustix::termios::tcsetwinsize(&self.master, size);
         }
@@ -224,6 +224,16 @@ impl Drop for Terminal {
             let _ = rustix::termios::tcsetattr(stdin(), OptionalActions::Now, saved);
         }
     }
+}
+
+fn window() -> Option<Winsize> {
+    let ours = [stdin(), stdout()].into_iter().find_map(|fd| rustix::termios::tcgetwinsize(fd).ok());
+    ours.filter(|size| size.ws_row > 0 || size.ws_col > 0)
+}
+
+/// The size of our terminal, if we have one.
+pub(super) fn our_size() -> Option<ConsoleSize> {
+    window().map(|size| ConsoleSize { height: size.ws_row.into(), width: size.ws_col.into() })
 }
 
 fn stdin() -> BorrowedFd<'static> {
