@@ -38,13 +38,13 @@ pub fn cache() -> PathBuf {
 /// The archive of `busybox:latest`.
 pub fn busybox() -> PathBuf {
     let recipe = Recipe { name: "busybox", cmd: &["sh"], env: &[PATH_ENV] };
-    cached("busybox", |root| busybox_root(root), &recipe)
+    cached("busybox", busybox_root, &recipe)
 }
 
 /// The archive of `debian:latest`: bash, coreutils, procps, python3.
 pub fn debian() -> PathBuf {
     let recipe = Recipe { name: "debian", cmd: &["bash"], env: &[PATH_ENV] };
-    cached("debian", |root| debian_root(root), &recipe)
+    cached("debian", debian_root, &recipe)
 }
 
 /// The archive of `hello-world:latest`, as built into the executable.
