@@ -84,9 +84,10 @@ impl Supervisor {
             let sent = signal::send(self.pidfd.as_fd(), signal);
             sent.map_err(|error| Failure::new(FailureKind::State, error.to_string()))?;
         }
-        // Frozen processes die only when thawed (cgroup v1).
+        // Frozen processes die only when thawed with cgroup v1; with v2 they die at once, and then there is nothing
+        // left to thaw.
         if signal == Signal::KILL && self.phase == Phase::Paused {
-            self.resume()?;
+            let _ = self.resume();
         }
         Ok(Response::Done)
     }
