@@ -1,5 +1,7 @@
 //! `boxship runtime` as other engines use it: the real executable, a bundle on disk, exit codes, output and log lines.
 
+#![allow(clippy::unwrap_used)] // Clippy sees no test in the functions that tests share.
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

@@ -2,6 +2,8 @@
 //!
 //! Needs root. The same binary runs on whatever the machine has: v1 and hybrid here, v2 in `tests/vm/cgroup2-vm`.
 
+#![allow(clippy::unwrap_used)] // Clippy sees no test in the functions that tests share.
+
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};

@@ -177,9 +177,6 @@ mod tests {
         };
         let stat = "7 (sh) S 3 7 7 0 7 0 0 0 0 0 150 50 0 0 20 0 1 0 9900000 0 0";
         let process = Process::parse(7, 0, stat, b"sh\0").unwrap();
-        assert_eq!(
-            host.line(&process),
-            "root           7       3  0 03:30 ?        00:00:02 sh\n".replace("03:30", "03:30")
-        );
+        assert_eq!(host.line(&process), "root           7       3  0 03:30 ?        00:00:02 sh\n");
     }
 }
