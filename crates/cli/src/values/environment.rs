@@ -92,7 +92,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("boxship-env-{}", std::process::id()));
         fs::write(&file, "\u{feff}A=1\n# no\n\n  B=with space \nBOXSHIP_NO_SUCH\n").unwrap();
         let path = file.display().to_string();
-        let all = variables(&[path.clone()], &["C=3".into(), "BOXSHIP_NO_SUCH".into()]).unwrap();
+        let all = variables(std::slice::from_ref(&path), &["C=3".into(), "BOXSHIP_NO_SUCH".into()]).unwrap();
         assert_eq!(all, ["A=1", "B=with space ", "C=3", "BOXSHIP_NO_SUCH"]);
         fs::write(&file, "A B=1\n").unwrap();
         assert!(variables(&[path], &[]).unwrap_err().contains("contains whitespaces"));

@@ -8,9 +8,7 @@ use crate::flags::Parsed;
 /// The check that the flags describe; `None` leaves the image's as it is.
 pub fn check(parsed: &Parsed) -> Result<Option<HealthConfig>, String> {
     let times = ["health-interval", "health-timeout", "health-start-period", "health-start-interval"];
-    let given = |name: &&str| parsed.given(name);
-    let any =
-        times.iter().any(|name| given(&name)) || parsed.given("health-cmd") || parsed.given("health-retries");
+    let any = times.iter().chain(&["health-cmd", "health-retries"]).any(|name| parsed.given(name));
     if parsed.on("no-healthcheck") {
         if any {
             return Err("--no-healthcheck conflicts with --health-* options".into());

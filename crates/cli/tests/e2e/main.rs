@@ -2,6 +2,7 @@
 //!
 //! Each test has a host of its own (a daemon with temporary folders) which at its end checks
 //! that nothing is left. Every file of this folder must be named below: `no_file_is_forgotten`.
+#![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
 
 mod cheat_sheet;
 mod errors;

@@ -30,10 +30,7 @@ pub fn build(parsed: &Parsed) -> Result<CreateRequest, String> {
     Ok(CreateRequest {
         config,
         host_config: Some(host_config),
-        networking_config: Some(NetworkingConfig {
-            endpoints_config: Some(endpoints),
-            ..NetworkingConfig::default()
-        }),
+        networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoints) }),
     })
 }
 

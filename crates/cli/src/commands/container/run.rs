@@ -113,12 +113,11 @@ pub async fn supervise(client: &Client, id: &str, hijacked: Hijacked, what: Carr
 
 /// Keeps the size of a container's terminal; ends only when that fails from the start.
 pub async fn resizing(client: &Client, path: &str, tty: bool) -> Failure {
-    match tty {
-        true => match Resizer::new(client, path.to_string()) {
+    if tty {
+        match Resizer::new(client, path.to_string()) {
             Ok(resizer) => resizer.run().await,
             Err(failure) => return failure,
-        },
-        false => {}
+        }
     }
     std::future::pending().await
 }
