@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boxship_api::container::{StatsResponse, Summary};
 use boxship_api::{Filters, event};
@@ -54,6 +54,9 @@ const LISTING: Listing = Listing {
     table: "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}",
     kind: "*container.statsContext",
 };
+
+/// How long the first picture waits for samples.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The samples of containers, in the order in which they were asked for.
 type Samples = Arc<Mutex<BTreeMap<usize, (String, Option<StatsResponse>)>>>;
@@ -117,10 +120,16 @@ async fn live(invocation: &Invocation, client: &Client, names: Vec<String>, name
     let query = Query::new().set("filters", filters.to_json());
     let mut started = client.request(Method::GET, "/events", query, None::<&()>).await?.lines();
     let terminal = std::io::stdout().is_terminal();
+    let begin = Instant::now();
     let mut clock = tokio::time::interval(Duration::from_millis(500));
     loop {
         tokio::select! {
             _ = clock.tick() => {
+                // The first picture waits for everyone's first sample, but not for ever.
+                let waiting = lock(&samples).values().any(|(_, sample)| sample.is_none());
+                if waiting && begin.elapsed() < PATIENCE {
+                    continue;
+                }
                 let cut = !invocation.parsed.on("no-trunc");
                 let rows: Vec<Row> = lock(&samples).values().map(|(n, s)| row(n, s.as_ref(), cut)).collect();
                 if named && rows.is_empty() {
