@@ -42,7 +42,6 @@ pub use create::create;
 pub use error::{Error, Result};
 pub use message::Step;
 pub use mount_options::known_words as known_mount_options;
-pub use names::known_capabilities;
 pub use options::{CreateOptions, ExecOptions, Started, Stdio};
 pub use process_plan::warnings;
 pub use record::Record;

@@ -1,49 +1,6 @@
 //! The specification's names for the kernel's numbers: capabilities, limits, scheduling.
 
-/// Capability names without `CAP_`, in the order of their numbers.
-const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
+use boxship_oci::runtime::CAPABILITIES;
 
 /// `RLIMIT_` names in the order of their numbers.
 const LIMITS: [&str; 16] = [
@@ -82,14 +39,7 @@ const SCHEDULING_FLAGS: [(&str, u64); 7] = [
 
 /// A capability's number.
 pub(crate) fn capability(name: &str) -> Option<u32> {
-    let bare = name.strip_prefix("CAP_")?;
-    CAPABILITIES.iter().position(|known| *known == bare).map(|index| index as u32)
-}
-
-/// The names of the capabilities this kernel knows, for `features`.
-pub fn known_capabilities() -> Vec<String> {
-    let last = boxship_sys::process::last_capability() as usize;
-    CAPABILITIES.iter().take(last + 1).map(|name| format!("CAP_{name}")).collect()
+    CAPABILITIES.iter().position(|known| *known == name).map(|index| index as u32)
 }
 
 /// A resource limit's number.

@@ -1,8 +1,9 @@
 //! The runtime specification 1.2 for Linux: `config.json`, state, features.
 //!
-//! One file per noun: [`process`], [`mount`], [`hooks`], [`linux`] (namespaces, mappings, devices), [`resources`],
-//! [`seccomp`], [`state`], [`features`].
+//! One file per noun: [`process`], [`capability`], [`mount`], [`hooks`], [`linux`] (namespaces, mappings, devices),
+//! [`resources`], [`seccomp`], [`state`], [`features`].
 
+pub mod capability;
 pub mod features;
 pub mod hooks;
 pub mod linux;
@@ -13,6 +14,7 @@ pub mod seccomp;
 pub mod spec;
 pub mod state;
 
+pub use capability::CAPABILITIES;
 pub use features::Features;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
