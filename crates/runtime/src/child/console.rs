@@ -6,6 +6,7 @@ use std::path::Path;
 use boxship_sys::{mount, path, pty};
 use rustix::fs::{Mode, OFlags};
 
+use super::procfs;
 use crate::message::{At, Done, Reporter, Step};
 
 /// Makes a terminal of this size in the devpts of the container and hands its master over.
@@ -24,5 +25,6 @@ pub(crate) fn bind(root: BorrowedFd<'_>, terminal: BorrowedFd<'_>) -> Done {
     let copy = mount::copy_of(terminal, false).about(Step::Console, name.display())?;
     let place = path::make_file_in_root(root, name, Mode::from_raw_mode(0o666))
         .about(Step::Console, name.display())?;
+    procfs::refuse_as_place(place.as_fd(), name, Step::Console)?;
     mount::attach(copy.as_fd(), place.as_fd()).about(Step::Console, name.display())
 }

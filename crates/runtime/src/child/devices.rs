@@ -7,6 +7,7 @@ use boxship_oci::runtime::{Device, DeviceKind};
 use boxship_sys::{Errno, mount, path};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
+use super::procfs;
 use crate::message::{At, Done, Failure, Step};
 
 /// The devices every container has: name, major, minor.
@@ -80,6 +81,7 @@ fn bind(root: BorrowedFd<'_>, device: &Device) -> Done {
     let name = device.path.display();
     let host = mount::copy(CWD, &device.path, false).about(Step::Device, &name)?;
     let place = path::make_file_in_root(root, &device.path, Mode::empty()).about(Step::Device, &name)?;
+    procfs::refuse_as_place(place.as_fd(), &device.path, Step::Device)?;
     mount::attach(host.as_fd(), place.as_fd()).about(Step::Device, &name)
 }
 

@@ -8,7 +8,7 @@ use boxship_sys::mount::{self, Change, FileSystem, attr};
 use boxship_sys::{Errno, path};
 use rustix::fs::{Mode, OFlags};
 
-use super::{cgroup_view, copy_up};
+use super::{cgroup_view, copy_up, procfs};
 use crate::cgroup::View;
 use crate::message::{At, Done, Failure, Step};
 use crate::mount_options::{Bind, Options};
@@ -80,6 +80,7 @@ impl Mounting<'_> {
             path::make_file_in_root(self.root, &plan.destination, Mode::from_raw_mode(0o755))
         }
         .about(Step::Mount, &name)?;
+        procfs::refuse_as_place(place.as_fd(), &plan.destination, Step::Mount)?;
         mount::attach(tree.as_fd(), place.as_fd()).about(Step::Mount, &name)
     }
 
@@ -122,8 +123,10 @@ impl Mounting<'_> {
     }
 
     fn folder(&self, plan: &MountPlan) -> Done<OwnedFd> {
-        path::make_folders_in_root(self.root, &plan.destination, Mode::from_raw_mode(0o755))
-            .about(Step::Mount, plan.destination.display())
+        let place = path::make_folders_in_root(self.root, &plan.destination, Mode::from_raw_mode(0o755))
+            .about(Step::Mount, plan.destination.display())?;
+        procfs::refuse_as_place(place.as_fd(), &plan.destination, Step::Mount)?;
+        Ok(place)
     }
 
     /// An image could have a link at `/proc`, so that what is mounted there would be somewhere else (CVE-2019-19921).

@@ -10,6 +10,7 @@ mod bundle;
 mod errors;
 mod execs;
 mod hooks;
+mod hostile;
 mod isolation;
 mod life;
 mod mounts;
@@ -25,7 +26,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let unwanted: Vec<String> =
         std::env::args().filter_map(|word| word.strip_prefix("--skip=").map(str::to_owned)).collect();
-    let tables: [&[Test]; 8] = [
+    let tables: [&[Test]; 9] = [
         life::TESTS,
         process::TESTS,
         errors::TESTS,
@@ -34,6 +35,7 @@ fn main() {
         namespaces::TESTS,
         execs::TESTS,
         hooks::TESTS,
+        hostile::TESTS,
     ];
     if std::env::args().any(|word| word == "--list") {
         for (name, _) in tables.into_iter().flatten() {
