@@ -79,6 +79,11 @@ fn client_message(error: &Error) -> String {
             "permission denied while trying to connect to the daemon socket at {address}\n\
              Run the command as root, or as a member of the group that owns the socket ('boxship daemon --group NAME')."
         ),
+        Error::Exchange(why) if why.contains("invalid HTTP version") => {
+            format!(
+                "error during connect: {why}\nDoes the daemon speak TLS? Then use --tlsverify or DOCKER_TLS_VERIFY=1."
+            )
+        }
         other => other.to_string(),
     }
 }
