@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -28,7 +29,9 @@ impl Compression {
         let mut name = from.as_os_str().to_owned();
         name.push(".gz");
         let to = PathBuf::from(name);
-        let target = File::options().write(true).create(true).truncate(true).open(&to).ok()?;
+        // As closed to others as what it is made from.
+        let mode = source.metadata().ok()?.mode() & 0o777;
+        let target = File::options().write(true).create(true).truncate(true).mode(mode).open(&to).ok()?;
         let target = GzBuilder::new().write(target, Level::fast());
         Some(Self { source, target, from: from.to_owned(), to })
     }

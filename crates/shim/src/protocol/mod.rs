@@ -65,7 +65,8 @@ pub fn decode<T: DeserializeOwned>(line: &[u8], object: &'static str) -> Result<
 /// Cuts a whole line from the front of `received`, `None` if there is none so far. What remains in `received` belongs to
 /// the stream after the line.
 pub fn take_line(received: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
-    let Some(end) = received.iter().position(|byte| *byte == b'\n') else {
+    // Asked again with every few bytes that come: the fastest search there is.
+    let Some(end) = memchr::memchr(b'\n', received) else {
         if received.len() > MAX_LINE {
             return Err(Error::TooLong { limit: MAX_LINE });
         }

@@ -1,5 +1,6 @@
 //! Writer and reader against each other, over rotation, compression and truncation.
 
+use std::os::unix::fs::PermissionsExt;
 use std::{fs, path::Path};
 
 use super::*;
@@ -71,6 +72,11 @@ fn old_files_are_dropped_and_compressed() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["log", "log.1.gz", "log.2.gz"]);
+    for name in names {
+        // Output may hold secrets.
+        let mode = fs::metadata(folder.path().join(&name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{name:?} is open to others");
+    }
     let kept = read(&target, all());
     assert!(lines(0..200).ends_with(&kept) && kept.len() > 20 && kept.len() < 60, "{}", kept.len());
 }
