@@ -108,4 +108,21 @@ mod tests {
             );
         }
     }
+
+    /// What is longer than any request, nested without end, or multiplies when decoded is refused before it hurts.
+    #[tokio::test]
+    async fn bodies_without_end_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::TRANSFER_ENCODING, "chunked".parse().unwrap());
+        headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        for (body, expect) in [
+            (format!("\"{}\"", "x".repeat(LONGEST)), "length limit exceeded"),
+            ("[".repeat(1 << 20), "recursion limit exceeded"),
+            ("{\"a\":".repeat(1000), "recursion limit exceeded"),
+        ] {
+            let failure = json(&headers, Body::from(body)).await.unwrap_err();
+            assert_eq!(failure.status(), http::StatusCode::BAD_REQUEST);
+            assert!(failure.message().contains(expect), "{}", failure.message());
+        }
+    }
 }

@@ -130,8 +130,9 @@ where
 
 /// Answer one request, whatever it is.
 async fn respond(site: &Site, request: Request<Body>) -> Reply {
-    let shown =
-        tracing::enabled!(tracing::Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri()));
+    // Without the query: instructions of an import may hold secrets, and logs are read by others.
+    let shown = tracing::enabled!(tracing::Level::DEBUG)
+        .then(|| format!("{} {}", request.method(), request.uri().path()));
     let mut answer = match origin::check(site.door, request.headers(), &site.own_names) {
         Ok(()) => dispatch(site, request).await,
         Err(failure) => Err(failure),
