@@ -2,6 +2,7 @@
 //! copies only mounts of the caller's own mount namespace, so a helper enters the other one, makes the detached copy
 //! there and hands it over. The helper resolves the path below the other container's root and runs nothing of it.
 
+use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -22,11 +23,22 @@ pub(crate) fn parse(source: &Path) -> Option<(i32, PathBuf)> {
 /// A detached copy of the mount at `path` in the mount namespace of a process.
 pub(crate) fn copy(pid: i32, path: &Path, recursive: bool) -> Result<OwnedFd> {
     let other = namespace::open(Path::new(&format!("/proc/{pid}/ns/mnt")))?;
+    made_by_helper(Clone::default(), ("open_tree", &path.display()), || {
+        namespace::join(other.as_fd(), Kind::Mount)?;
+        mount::copy(CWD, path, recursive)
+    })
+}
+
+/// A detached mount that a helper process makes where we cannot, and hands over. Of its failure only the errno comes
+/// back; `failing` is the call and the object to name with it.
+pub(crate) fn made_by_helper(
+    helper: Clone<'_>,
+    failing: (&'static str, &dyn Display),
+    make: impl FnOnce() -> Result<OwnedFd>,
+) -> Result<OwnedFd> {
     let (ours, theirs) = fd::message_pair()?;
-    let helper = Clone::default().spawn(|| {
-        let copied =
-            namespace::join(other.as_fd(), Kind::Mount).and_then(|()| mount::copy(CWD, path, recursive));
-        let answer = match &copied {
+    let helper = helper.spawn(|| {
+        let answer = match &make() {
             Ok(tree) => fd::send(theirs.as_fd(), &0_i32.to_le_bytes(), &[tree.as_fd()]),
             Err(error) => fd::send(theirs.as_fd(), &error.errno.raw_os_error().to_le_bytes(), &[]),
         };
@@ -39,7 +51,7 @@ pub(crate) fn copy(pid: i32, path: &Path, recursive: bool) -> Result<OwnedFd> {
     received?.1.pop().ok_or_else(|| {
         let errno = i32::from_le_bytes(errno);
         let errno = if errno == 0 { Errno::IO } else { Errno::from_raw_os_error(errno) };
-        boxship_sys::Error::new("open_tree", path.display(), errno)
+        boxship_sys::Error::new(failing.0, failing.1, errno)
     })
 }
 

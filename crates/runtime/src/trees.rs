@@ -128,28 +128,12 @@ fn overlay_by_mount(options: &Options, layers: &[String]) -> boxship_sys::Result
             data.push_str(&value.replace(',', "\\,"));
         }
     }
-    let (ours, theirs) = fd::message_pair()?;
-    let helper = Clone { namespaces: Kind::Mount.flag(), ..Clone::default() }.spawn(|| {
-        let made = (|| {
-            let place = Path::new("/");
-            Change { propagation: propagation::PRIVATE, ..Change::default() }.apply_at(place, true)?;
-            mount::classic("overlay", Path::new("/proc"), "overlay", 0, &data)?;
-            mount::copy(CWD, Path::new("/proc"), false)
-        })();
-        let answer = match &made {
-            Ok(tree) => fd::send(theirs.as_fd(), &0_i32.to_le_bytes(), &[tree.as_fd()]),
-            Err(error) => fd::send(theirs.as_fd(), &error.errno.raw_os_error().to_le_bytes(), &[]),
-        };
-        u8::from(answer.is_err())
-    })?;
-    drop(theirs);
-    let mut errno = [0; 4];
-    let received = fd::receive(ours.as_fd(), &mut errno);
-    boxship_sys::process::wait(helper.pidfd.as_fd())?;
-    let tree = received?.1.pop().ok_or_else(|| {
-        let errno = i32::from_le_bytes(errno);
-        let errno = if errno == 0 { Errno::IO } else { Errno::from_raw_os_error(errno) };
-        boxship_sys::Error::new("mount", "overlay", errno)
+    let helper = Clone { namespaces: Kind::Mount.flag(), ..Clone::default() };
+    let tree = foreign::made_by_helper(helper, ("mount", &"overlay"), || {
+        let place = Path::new("/");
+        Change { propagation: propagation::PRIVATE, ..Change::default() }.apply_at(place, true)?;
+        mount::classic("overlay", Path::new("/proc"), "overlay", 0, &data)?;
+        mount::copy(CWD, Path::new("/proc"), false)
     })?;
     let attributes = Change { set: options.set, ..Change::default() };
     if !attributes.is_empty() {
