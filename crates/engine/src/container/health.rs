@@ -138,9 +138,10 @@ impl Check {
             }
             _ => return None,
         };
-        // Zero inherits, and there is nothing left to inherit from but Docker's defaults.
+        // Zero inherits, and there is nothing left to inherit from but Docker's defaults. What a request may not ask for
+        // an image may not either: nobody judged it when it was loaded.
         let duration = |nanos: i64, default: u64| match u64::try_from(nanos) {
-            Ok(nanos @ 1..) => Duration::from_nanos(nanos),
+            Ok(nanos @ 1..) => Duration::from_nanos(nanos).max(Duration::from_millis(1)),
             _ => Duration::from_secs(default),
         };
         (!command.is_empty()).then(|| Self {
@@ -213,6 +214,9 @@ mod tests {
         let check = Check::of(&config(&["CMD-SHELL", "exit 1"])).unwrap();
         assert_eq!(check.command, ["/bin/sh", "-c", "exit 1"]);
         assert_eq!(check.timeout, Duration::from_secs(30));
+        let mut hasty = config(&["CMD", "a"]);
+        hasty.healthcheck.as_mut().unwrap().interval = 1;
+        assert_eq!(Check::of(&hasty).unwrap().interval, Duration::from_millis(1));
         let (starting, mut healthy) = (Health::default(), Health::default());
         healthy.verdict = Verdict::Healthy;
         for (health, ran, pause) in [(&starting, 1, 5), (&healthy, 1, 2), (&starting, 11, 2)] {

@@ -74,6 +74,30 @@ fn the_plain_container() {
     insta::assert_json_snapshot!("plain", spec);
 }
 
+/// CVE-2026-53488: what an image says of itself (labels, environment) shares no room with what the host is told.
+#[test]
+fn metadata_of_an_image_never_reaches_the_host() {
+    let image: oci::ImageConfig = serde_json::from_value(serde_json::json!({"config": {
+        "Env": ["LD_PRELOAD=/evil.so", "NOTIFY_SOCKET=/run/x", "LISTEN_FDS=1"],
+        "Labels": {
+            "io.boxship.privileged": "true", "com.docker.runtime": "evil", "run.oci.hooks": "/evil",
+            "org.opencontainers.image.title": "x", "image": "other", "name": "other",
+        },
+    }}))
+    .unwrap();
+    let mut case = Case::new(r#"{"Cmd":["sh"],"HostConfig":{"Annotations":{"mine":"kept"}}}"#);
+    merge_image(&mut case.request.config, &image).unwrap();
+    assert_eq!(case.request.config.labels.as_ref().unwrap().len(), 6);
+    let mut spec = case.spec();
+    assert_eq!(spec["annotations"], serde_json::json!({"mine": "kept"}));
+    let env = spec["process"].as_object_mut().unwrap().remove("env").unwrap();
+    assert!(env.as_array().unwrap().contains(&"LD_PRELOAD=/evil.so".into()));
+    let text = spec.to_string();
+    for word in ["evil", "boxship.privileged", "LISTEN_FDS", "opencontainers", "other"] {
+        assert!(!text.contains(word), "{word} is outside of the process's environment: {text}");
+    }
+}
+
 #[test]
 fn the_plain_container_on_cgroup_v1() {
     let case = Case { host: Host::example(false), ..Case::new(r#"{"Cmd":["sh"]}"#) };
