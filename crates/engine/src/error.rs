@@ -52,16 +52,8 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         let source = source.into();
-        let mut text = format!("{message}: {source}");
-        let mut deeper = source.source();
-        while let Some(cause) = deeper {
-            let cause_text = cause.to_string();
-            if !text.ends_with(&cause_text) {
-                text = format!("{text}: {cause_text}");
-            }
-            deeper = cause.source();
-        }
-        Self { kind, message: plain(&text), source: Some(source) }
+        let text = format!("{message}: {}", with_causes(&*source));
+        Self { source: Some(source), ..Self::new(kind, text) }
     }
 
     /// What sort of failure it was.
@@ -146,14 +138,23 @@ impl From<boxship_store::Error> for Error {
             Store::Locked(_) => Kind::Unavailable,
             _ => Kind::Internal,
         };
-        let mut message = source.to_string();
-        let mut deeper = std::error::Error::source(&source);
-        while let Some(cause) = deeper {
-            message = format!("{message}: {cause}");
-            deeper = cause.source();
-        }
-        Self { kind, message, source: Some(Box::new(source)) }
+        let text = with_causes(&source);
+        Self { source: Some(Box::new(source)), ..Self::new(kind, text) }
     }
+}
+
+/// The error's text followed by its causes', each told once.
+pub(crate) fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let words = deeper.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = deeper.source();
+    }
+    text
 }
 
 /// Runs blocking work (store, files) off the async threads.
