@@ -130,11 +130,6 @@ impl Images<'_> {
         self.store.db.read(|c| get(c, id))
     }
 
-    /// [`Images::get`] inside a transaction of the engine's.
-    pub fn get_in(&self, tx: &Transaction<'_>, id: &Digest) -> Result<Image> {
-        get(tx, id)
-    }
-
     /// The chain id of an image's topmost layer, `None` when it has no layer; an error when there is no image.
     pub(crate) fn top_in(&self, c: &Connection, id: &Digest) -> Result<Option<Digest>> {
         if !exists(c, id)? {

@@ -69,16 +69,6 @@ pub fn open(path: &Path) -> Result<OwnedFd> {
         .named("open", path.display())
 }
 
-/// Opens a namespace of this process; of processes and clocks that of its children.
-pub fn open_own(kind: Kind) -> Result<OwnedFd> {
-    let file = match kind {
-        Kind::Pid => "pid_for_children",
-        Kind::Time => "time_for_children",
-        other => other.file(),
-    };
-    open(Path::new(&format!("/proc/self/ns/{file}")))
-}
-
 /// Joins the namespace behind a descriptor, which must be of this kind.
 pub fn join(namespace: BorrowedFd<'_>, kind: Kind) -> Result<()> {
     let kinds = ThreadNameSpaceType::from_bits_retain(kind.flag() as u32);

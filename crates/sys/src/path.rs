@@ -12,10 +12,6 @@ use crate::error::{Errno, Error, Named, Result};
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 /// Magic number of devpts.
 pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
-/// Magic number of sysfs.
-pub const SYSFS_MAGIC: u64 = 0x6265_6572;
-/// Magic number of cgroup v2.
-pub const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// How often openat2 is asked again when a rename somewhere made it doubt its result.
 const RETRIES: u32 = 64;

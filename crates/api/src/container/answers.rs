@@ -40,25 +40,6 @@ wire! {
         pub space_reclaimed: u64,
     }
 
-    /// The `X-Docker-Container-Path-Stat` header (base64 of this as JSON).
-    pub struct PathStat {
-        /// The last part of the path.
-        #[serde(rename = "name")]
-        pub name: String,
-        /// Bytes.
-        #[serde(rename = "size")]
-        pub size: i64,
-        /// Go's `os.FileMode`.
-        #[serde(rename = "mode")]
-        pub mode: u32,
-        /// When it was changed.
-        #[serde(rename = "mtime")]
-        pub mtime: String,
-        /// Where a link points.
-        #[serde(rename = "linkTarget")]
-        pub link_target: String,
-    }
-
     /// `GET /containers/{id}/changes`: one path.
     pub struct FilesystemChange {
         /// What happened.
