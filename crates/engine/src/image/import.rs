@@ -20,6 +20,7 @@ impl Engine {
         }
         let import = import_of(options)?;
         let (engine, mut reader) = (self.clone(), Reader::new(input));
+        let turn = transfer::turn().await;
         let id = blocking(move || {
             let id = boxship_image::import(engine.store(), &mut reader, &import)
                 .map_err(super::error::from_image)?;
@@ -29,6 +30,7 @@ impl Engine {
             Ok(id)
         })
         .await?;
+        drop(turn);
         Ok(transfer::told(vec![ProgressMessage::status(id.to_string())]))
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::{ByteStream, Input, ProgressStream};
 use crate::Result;
@@ -17,6 +17,26 @@ use crate::Result;
 const CHUNK: usize = 64 << 10;
 /// How many chunks or messages may wait for the client.
 const WAITING: usize = 16;
+
+/// How many transfers have a thread at once: fewer than the daemon has threads for everything (64), so that clients
+/// that neither send nor read can't take them all.
+const TURNS: usize = 32;
+static TURN: Semaphore = Semaphore::const_new(TURNS);
+
+/// Waits for a turn, held until it is dropped. Nobody closes the semaphore: an error cannot come.
+pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
+    TURN.acquire().await.ok()
+}
+
+/// Runs `work` on a blocking thread when its turn has come.
+fn in_turn(work: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        let turn = turn().await;
+        // A panic in it has ended its stream, which is all there is to tell.
+        let _ = tokio::task::spawn_blocking(work).await;
+        drop(turn);
+    });
+}
 
 /// Reads an async input from a blocking thread.
 pub(super) struct Reader {
@@ -72,7 +92,7 @@ impl Write for Writer {
 /// Runs `work` on a blocking thread; what it writes is the stream, an error its last item.
 pub(super) fn bytes(work: impl FnOnce(&mut Writer) -> Result<()> + Send + 'static) -> ByteStream {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || {
+    in_turn(move || {
         let mut writer = Writer { sender: sender.clone(), chunk: Vec::with_capacity(CHUNK) };
         let outcome = work(&mut writer).and_then(|()| Ok(writer.flush()?));
         if let Err(error) = outcome {
@@ -97,7 +117,7 @@ impl Reporter {
 /// Runs `work` on a blocking thread; what it reports is the stream, an error its last item.
 pub(super) fn progress(work: impl FnOnce(&Reporter) -> Result<()> + Send + 'static) -> ProgressStream {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || {
+    in_turn(move || {
         let reporter = Reporter(sender);
         if let Err(error) = work(&reporter) {
             reporter.tell(ProgressMessage::failure(boxship_sys::error::plain(&error.to_string())));
@@ -154,5 +174,24 @@ mod tests {
         let mut reader = Reader::new(input);
         let text = tokio::task::spawn_blocking(move || io::read_to_string(&mut reader)).await.unwrap();
         assert_eq!(text.unwrap(), "hello");
+    }
+
+    /// Clients that never read hold no more threads than their share: others still get theirs.
+    #[test]
+    fn clients_that_do_not_read_leave_threads_for_others() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(TURNS + 1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let stuck = || bytes(|writer| Ok(writer.write_all(&vec![0; 2 * WAITING * CHUNK])?));
+            let mut unread: Vec<_> = (0..TURNS + 8).map(|_| stuck()).collect();
+            // Some of them have begun for certain.
+            assert!(stream::select_all(&mut unread).next().await.is_some());
+            assert_eq!(tokio::task::spawn_blocking(|| 7).await.unwrap(), 7);
+            drop(unread);
+            assert_eq!(stuck().count().await, 2 * WAITING);
+        });
     }
 }
