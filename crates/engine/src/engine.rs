@@ -55,10 +55,10 @@ impl Engine {
             }
             std::fs::create_dir_all(store.paths().exec_containers())
                 .map_err(|e| Error::caused(Kind::Internal, "create exec root", e))?;
-            crate::container::init_layer::make(&config.data_root)?;
+            crate::container::init_layer::make(&store.paths().init_layer())?;
             let rows = Rows::open(store.clone())?;
             let launcher = Launcher::new(config.exe.as_deref())?;
-            let id = crate::info::engine_id(&config.data_root)?;
+            let id = crate::info::engine_id(&store.paths().engine_id())?;
             Ok(Inner {
                 host: Host::discover(),
                 config,

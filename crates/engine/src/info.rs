@@ -174,15 +174,14 @@ impl Engine {
     }
 }
 
-/// The engine's identifier, made once for a data root.
-pub(crate) fn engine_id(data_root: &Path) -> Result<String> {
-    let path = data_root.join("engine-id");
+/// The engine's identifier, made once for a data root and kept in the file at `path`.
+pub(crate) fn engine_id(path: &Path) -> Result<String> {
     let failed =
         |error: std::io::Error| Error::caused(Kind::Internal, format!("engine id {}", path.display()), error);
-    match std::fs::read_to_string(&path) {
+    match std::fs::read_to_string(path) {
         Ok(id) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
-        Ok(_) => new_engine_id(&path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_engine_id(&path),
+        Ok(_) => new_engine_id(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_engine_id(path),
         Err(error) => Err(failed(error)),
     }
 }
@@ -314,8 +313,8 @@ mod tests {
     #[test]
     fn the_engines_id_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let id = engine_id(folder.path()).unwrap();
+        let id = engine_id(&folder.path().join("engine-id")).unwrap();
         assert_eq!(id.len(), 36);
-        assert_eq!(engine_id(folder.path()).unwrap(), id);
+        assert_eq!(engine_id(&folder.path().join("engine-id")).unwrap(), id);
     }
 }

@@ -3,19 +3,29 @@
 //! ```text
 //! <data-root>/boxship.db                     SQLite (WAL): the only metadata
 //! <data-root>/boxship.lock                   held by the one process that owns the tree
+//! <data-root>/daemon.lock                    held by the daemon (which knows no store) before it opens anything
+//! <data-root>/engine-id                      the engine's identifier, made once
 //! <data-root>/content/sha256/<hex>           blobs: immutable, there only when whole
 //! <data-root>/content/ingest/<random>        blobs being written; removed when the store is opened
 //! <data-root>/layers/<name>/fs               unpacked layers: immutable after rename; <name> is in the database
 //! <data-root>/layers/unpack-<random>/fs      layers being unpacked; removed when the store is opened
+//! <data-root>/init-layer                     what every container has between its image's layers and its own:
+//!                                            places that are mounted over, never written after it was made
 //! <data-root>/empty                          an empty folder: the lower one of an image without layers
 //! <data-root>/containers/<id>/upper          what the container changed (overlay upper folder)
 //! <data-root>/containers/<id>/work           overlay's own work folder
-//! <data-root>/containers/<id>/…              log, hosts, hostname, resolv.conf: the engine's and the shim's
-//! <data-root>/volumes/<name>/_data           volumes
-//! <data-root>/build/…                        cache mounts and step results of builds
+//! <data-root>/containers/<id>/hosts, hostname, resolv.conf
+//!                                            mounted over those in /etc; the engine's
+//! <data-root>/containers/<id>/<id>-json.log, local-logs/container.log
+//!                                            the log and its rotated parts (.1, .2.gz, …); the shim's
 //! <data-root>/trash/<random>                 on the way out: emptied by `Store::sweep`
-//! <exec-root>/containers/<id>/…              sockets, shim and runtime state: may vanish with a reboot
+//! <exec-root>/containers/<id>/config.json    the bundle of the container's run; the engine's
+//! <exec-root>/containers/<id>/shim.sock      where its shim listens
+//! <exec-root>/containers/<id>/exit.json      how the run ended; the shim's
+//! <exec-root>/runtime/<id>/…                 the OCI runtime's state.json and exec.fifo
 //! ```
+//!
+//! The exec root may vanish with a reboot.
 
 use std::path::{Path, PathBuf};
 
@@ -56,6 +66,18 @@ impl Paths {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.data_root.join("boxship.lock")
+    }
+
+    /// The file with the engine's identifier.
+    #[must_use]
+    pub fn engine_id(&self) -> PathBuf {
+        self.data_root.join("engine-id")
+    }
+
+    /// The layer that every container has between its image's layers and its own.
+    #[must_use]
+    pub fn init_layer(&self) -> PathBuf {
+        self.data_root.join("init-layer")
     }
 
     /// The folder of whole blobs.
@@ -119,18 +141,6 @@ impl Paths {
         self.container(id).join("work")
     }
 
-    /// The folder of all volumes.
-    #[must_use]
-    pub fn volumes(&self) -> PathBuf {
-        self.data_root.join("volumes")
-    }
-
-    /// The builder's folder.
-    #[must_use]
-    pub fn build(&self) -> PathBuf {
-        self.data_root.join("build")
-    }
-
     /// What was removed but not yet deleted.
     #[must_use]
     pub fn trash(&self) -> PathBuf {
@@ -147,5 +157,11 @@ impl Paths {
     #[must_use]
     pub fn exec_container(&self, id: &str) -> PathBuf {
         self.exec_containers().join(id)
+    }
+
+    /// The OCI runtime's folder: its state of all containers.
+    #[must_use]
+    pub fn runtime(&self) -> PathBuf {
+        self.exec_root.join("runtime")
     }
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use boxship_oci::OverlayMount;
 
@@ -14,15 +14,9 @@ use crate::{Engine, Error, Kind, Result};
 const FOLDERS: [&str; 4] = ["dev", "etc", "proc", "sys"];
 const FILES: [&str; 4] = [".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
-/// Where it is.
-fn path(data_root: &Path) -> PathBuf {
-    data_root.join("init-layer")
-}
-
-/// Makes it, unless it is there.
-pub(crate) fn make(data_root: &Path) -> Result<()> {
-    let path = path(data_root);
-    fill(&path).map_err(|error| Error::caused(Kind::Internal, format!("make {}", path.display()), error))
+/// Makes it at `path`, unless it is there.
+pub(crate) fn make(path: &Path) -> Result<()> {
+    fill(path).map_err(|error| Error::caused(Kind::Internal, format!("make {}", path.display()), error))
 }
 
 fn fill(root: &Path) -> io::Result<()> {
@@ -46,7 +40,7 @@ impl Engine {
     /// The overlay to be mounted as a container's root.
     pub(super) fn root_of(&self, id: &str) -> Result<OverlayMount> {
         let mut mount = self.store().snapshots().mount(id)?;
-        mount.lower.insert(0, path(&self.config().data_root));
+        mount.lower.insert(0, self.store().paths().init_layer());
         Ok(mount)
     }
 }
@@ -58,9 +52,9 @@ mod tests {
     #[test]
     fn made_once() {
         let folder = tempfile::tempdir().unwrap();
-        make(folder.path()).unwrap();
-        make(folder.path()).unwrap();
-        let root = path(folder.path());
+        let root = folder.path().join("init-layer");
+        make(&root).unwrap();
+        make(&root).unwrap();
         assert_eq!(fs::metadata(root.join("etc/hosts")).unwrap().len(), 0);
         assert_eq!(fs::read_link(root.join("etc/mtab")).unwrap(), Path::new("/proc/mounts"));
     }

@@ -122,7 +122,7 @@ impl Engine {
     /// Removes what a run left whose shim was killed: processes, cgroup, run-time state.
     pub(crate) async fn remove_leftovers(&self, id: &str) {
         let paths = self.store().paths();
-        let (root, directory) = (paths.exec_root().join("runtime"), paths.exec_container(id));
+        let (root, directory) = (paths.runtime(), paths.exec_container(id));
         let owned = id.to_owned();
         let work = blocking(move || {
             // Nothing of it: nothing to remove.

@@ -174,7 +174,7 @@ impl Driver {
                 id: parse_id(&configuration)?,
                 bundle: directory.clone(),
                 rootfs: Some(engine.root_of(&configuration.id)?),
-                runtime_root: paths.exec_root().join("runtime"),
+                runtime_root: paths.runtime(),
                 open_stdin: configuration.config.open_stdin,
                 stdin_once: configuration.config.stdin_once,
                 log: log_target::of(&engine, &configuration)?,
