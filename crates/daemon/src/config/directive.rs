@@ -132,13 +132,6 @@ pub(crate) const DIRECTIVES: &[Directive] = &[
     ),
     row("log-opt", None, "log-opts", Form::Pairs, "Default log driver options for containers"),
     row(
-        "max-concurrent-downloads",
-        None,
-        "max-concurrent-downloads",
-        Form::Number,
-        "Set the max concurrent downloads for each pull (default 3)",
-    ),
-    row(
         "no-new-privileges",
         None,
         "no-new-privileges",
@@ -249,6 +242,7 @@ pub(crate) const ABSENT: &[&str] = &[
     "iptables",
     "ipv6",
     "log-format",
+    "max-concurrent-downloads",
     "max-concurrent-uploads",
     "max-download-attempts",
     "metrics-addr",
