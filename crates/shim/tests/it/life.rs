@@ -35,7 +35,31 @@ pub const TESTS: &[Test] = &[
     ("many_in_a_row_and_at_once", many_in_a_row_and_at_once),
     ("out_of_memory_is_told", out_of_memory_is_told),
     ("streams_can_be_reopened_by_any_user", streams_can_be_reopened_by_any_user),
+    ("secrets_stay_out_of_the_process_list", secrets_stay_out_of_the_process_list),
 ];
+
+/// What a container is given is seen neither in the list of processes nor in files that others may read.
+fn secrets_stay_out_of_the_process_list() {
+    use std::os::unix::fs::PermissionsExt;
+    const SECRET: &str = "correct-horse-battery";
+    let host = Host::new();
+    let mut request = host.request(&["/bin/sleep", "100"]);
+    request.spec.process.as_mut().unwrap().env.push(format!("TOKEN={SECRET}"));
+    let container = host.launch(request);
+    container.start();
+    for file in ["cmdline", "environ"] {
+        let bytes = fs::read(format!("/proc/{}/{file}", container.shim())).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(SECRET), "{file}");
+    }
+    let open_to_others = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(open_to_others(&container.directory().join("shim.sock")), 0);
+    let state = container.request.runtime_root.join(container.request.id.as_str());
+    for name in ["state.json", "exec.fifo"].map(|name| state.join(name)).iter().filter(|path| path.exists()) {
+        assert_eq!(open_to_others(name), 0, "{}", name.display());
+    }
+    container.ask(Request::Kill { signal: 9, all: false });
+    assert_eq!(container.finish().code, 137);
+}
 
 fn exit_codes() {
     let host = Host::new();
