@@ -189,6 +189,17 @@ async fn what_is_absent_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_waits_for_the_body_that_comes_with_the_request() {
+    // It was sent at once, and the client met a broken pipe while it still wrote.
+    let daemon = Daemon::start().await;
+    let body = format!("{{\"Name\":\"{}\"}}", "x".repeat(900 << 10));
+    let answer = daemon.ask("POST /networks/create", "Content-Type: application/json\r\n", &body).await;
+    assert_ne!(answer.status(), "200");
+    assert!(answer.body.contains("message"), "{}", answer.body);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_daemon_ends_streams_and_idle_connections() {
     let daemon = Daemon::start().await;
     let mut events = daemon.connect().await;

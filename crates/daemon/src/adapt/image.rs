@@ -14,9 +14,13 @@ pub(crate) fn list(version: ApiVersion, images: &mut [Summary]) {
             image.repo_digests.push("<none>@<none>".to_owned());
         }
         image.virtual_size = if version.at_least(44) { 0 } else { image.size };
-        if !version.at_least(51) {
-            image.containers = -1;
-        }
+    }
+}
+
+/// How many containers use an image is told by `GET /images/json` from 1.51 on; `GET /system/df` always told it.
+pub(crate) fn hide_use(version: ApiVersion, images: &mut [Summary]) {
+    for image in images.iter_mut().filter(|_| !version.at_least(51)) {
+        image.containers = -1;
     }
 }
 
@@ -71,6 +75,8 @@ mod tests {
             let mut images = [Summary { size: 7, containers: 2, ..Summary::default() }];
             list(ApiVersion::v1(minor), &mut images);
             assert_eq!((images[0].repo_tags.len(), images[0].virtual_size), (tags, size), "{minor}");
+            assert_eq!(images[0].containers, 2, "disk usage tells it to all versions");
+            hide_use(ApiVersion::v1(minor), &mut images);
             assert_eq!(images[0].containers, -1);
         }
     }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 
+use boxship_oci::go;
 use serde_json::Value;
 
 use super::directive::{ABSENT, Directive, Form, by_flag, by_letter};
@@ -78,11 +79,7 @@ fn next(rest: &mut Rest, missing: impl FnOnce() -> String) -> Result<String, Err
 fn parse_value(directive: &Directive, shown: &str, value: String) -> Result<Value, Error> {
     let invalid = |why: &str| usage(format!("invalid argument {value:?} for {shown:?} flag: {why}"));
     match directive.form {
-        Form::Switch => match value.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(invalid("must be true or false")),
-        },
+        Form::Switch => go::boolean(&value).map(Value::Bool).map_err(|_| invalid("must be true or false")),
         Form::Number => value.parse::<i64>().map(Value::from).map_err(|_| invalid("must be a whole number")),
         Form::Pairs if !value.contains('=') => Err(invalid("must be name=value")),
         Form::Text | Form::List | Form::Pairs => Ok(Value::String(value)),

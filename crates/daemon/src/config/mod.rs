@@ -10,7 +10,6 @@ mod file;
 mod help;
 mod level;
 mod settings;
-mod size;
 mod ulimit;
 
 use std::collections::{BTreeMap, HashMap};
@@ -195,7 +194,7 @@ fn engine(
         log_opts: log_opts(settings)?,
         default_ulimits: ulimits(settings)?,
         default_shm_size: match settings.text("default-shm-size") {
-            Some(size) => size::parse(size).map_err(wrong)?,
+            Some(size) => boxship_oci::go::size(size, 1024).map_err(wrong)?,
             None => defaults.default_shm_size,
         },
         default_ipc_mode: one_of(

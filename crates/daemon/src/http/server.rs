@@ -31,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How much of a head is buffered: filters can be long.
 const HEAD: usize = 256 << 10;
 
+/// The longest body that is read before its request is judged.
+const SHORT: usize = 1 << 20;
+
 /// What every connection of one listener shares.
 #[derive(Clone)]
 struct Site {
@@ -134,7 +137,10 @@ async fn respond(site: &Site, request: Request<Body>) -> Reply {
     let shown = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
     let mut answer = match origin::check(site.door, request.headers(), &site.own_names) {
-        Ok(()) => dispatch(site, request).await,
+        Ok(()) => match short_body_first(request).await {
+            Ok(request) => dispatch(site, request).await,
+            Err(failure) => Err(failure),
+        },
         Err(failure) => Err(failure),
     }
     .unwrap_or_else(|failure| {
@@ -149,6 +155,21 @@ async fn respond(site: &Site, request: Request<Body>) -> Reply {
     }
     mark(&mut answer, site);
     answer
+}
+
+/// Read a body that is short and says so before anything is answered: a refusal that comes while the client still
+/// writes reaches it as a broken pipe, without its words.
+async fn short_body_first(request: Request<Body>) -> Result<Request<Body>, Failure> {
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_none_or(|length: usize| length == 0 || length > SHORT) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, SHORT)
+        .await
+        .map_err(|error| Failure::invalid(format!("unable to read the request body: {error}")))?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn mark(answer: &mut Reply, site: &Site) {

@@ -24,6 +24,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
     };
     let mut images = call.engine().image_list(options).await?;
     adapt::image::list(call.version, &mut images);
+    adapt::image::hide_use(call.version, &mut images);
     reply::json(StatusCode::OK, &images)
 }
 
