@@ -1,5 +1,7 @@
-//! Times as Go writes and reads them: RFC 3339 with nanoseconds, `since`/`until` parameters, durations like `1h30m`.
+//! Times as Go writes and reads them: RFC 3339 with nanoseconds, `since`/`until` parameters.
 //! Written in UTC; no clock and no time zone is ever asked here.
+
+use boxship_oci::go;
 
 /// A point in time: seconds since 1970 and nanoseconds after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -68,7 +70,7 @@ impl Timestamp {
     /// Reads a `since`/`until` parameter: a duration before `now`, `seconds[.nanos]`, or a date with optional time and
     /// zone (`offset` seconds east of UTC when it names none).
     pub fn parse_parameter(text: &str, now: Self, offset: i64) -> Option<Self> {
-        if let Some(ago) = parse_duration(text) {
+        if let Ok(ago) = go::duration(text) {
             return Some(Self::from_nanos(now.to_nanos() - i128::from(ago)));
         }
         Self::parse_unix(text)
@@ -144,42 +146,6 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Reads a Go duration (`1h30m`, `250ms`, `-1.5s`) as nanoseconds.
-pub fn parse_duration(text: &str) -> Option<i64> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total = 0.0;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(unit_at);
-        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(end);
-        total += number.parse::<f64>().ok()? * nanos_of_unit(unit)?;
-        rest = tail;
-    }
-    (total < i64::MAX as f64).then_some((sign * total) as i64)
-}
-
-fn nanos_of_unit(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "ns" => 1.0,
-        "us" | "µs" | "μs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3600e9,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,16 +189,6 @@ mod tests {
         ] {
             let expect = expect.map(|(seconds, nanos)| Timestamp { seconds, nanos });
             assert_eq!(Timestamp::parse_parameter(text, now, 3_600), expect, "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_are_go_durations() {
-        assert_eq!(parse_duration("-1.5h"), Some(-5_400_000_000_000));
-        assert_eq!(parse_duration("300ms"), Some(300_000_000));
-        assert_eq!(parse_duration("0"), Some(0));
-        for bad in ["", "1", "h", "1d", "1h30", "é", "99999999999h"] {
-            assert_eq!(parse_duration(bad), None, "{bad}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! OCI types: digests, descriptors, manifests, references, platforms, the runtime specification and state.
+//! OCI types: digests, descriptors, manifests, references, platforms, the runtime specification and state; and Go's
+//! notations of durations and sizes ([`go`]), in which all of Docker's texts are written.
 //!
 //! Pure data: what the image, distribution and runtime specifications (and Docker's dialects of them) say, with the
 //! parsing and validation of untrusted names. Nothing here reads a file, asks the kernel or knows a policy.
@@ -10,6 +11,7 @@
 pub mod descriptor;
 pub mod digest;
 mod error;
+pub mod go;
 pub mod id;
 pub mod image;
 pub mod manifest;

@@ -109,15 +109,6 @@ impl Flag {
     }
 }
 
-/// Checks a boolean as Go's strconv does.
-pub fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
-}
-
 /// Checks a number as Go's strconv does.
 pub fn integer(text: &str) -> Result<(), String> {
     number(text).map(drop)

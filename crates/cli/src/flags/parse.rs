@@ -1,6 +1,8 @@
 //! Reads arguments against a table of flags.
 
-use super::{Flag, Kind, boolean};
+use boxship_oci::go::boolean;
+
+use super::{Flag, Kind};
 
 /// A wrong use of flags, in Docker's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! its start. The grammar is that of Go's flag package with runc's habits: `-name` is `--name`, values with `=` or as
 //! the next argument, options also behind arguments unless the command takes another program's options.
 
+use boxship_oci::go;
+
 use super::failure::{Failure, Result};
 
 /// What an option takes.
@@ -139,11 +141,7 @@ fn find<'a>(flags: &'a [Flag], name: &str) -> Option<&'a Flag> {
 }
 
 fn boolean(name: &str, text: &str) -> Result<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(Failure::new(format!("invalid boolean value {text:?} for -{name}"))),
-    }
+    go::boolean(text).map_err(|_| Failure::new(format!("invalid boolean value {text:?} for -{name}")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use boxship_oci::go;
 use boxship_oci::runtime::Status;
 use boxship_runtime::Container;
 use boxship_runtime::cgroup::{Cgroup, OomEvents, Stats};
@@ -88,28 +89,10 @@ fn document(stats: &Stats) -> Result<Value> {
 
 /// Go's form: `1m30s`, `500ms`, `2.5s`.
 fn duration(text: &str) -> Result<Duration> {
-    let wrong = || Failure::new(format!("invalid value for interval: invalid duration {text:?}"));
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let split = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at(split);
-        let end = tail.find(|letter: char| letter.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, next) = tail.split_at(end);
-        let seconds = match unit {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        total += number.parse::<f64>().map_err(|_| wrong())? * seconds;
-        rest = next;
-    }
-    match Duration::try_from_secs_f64(total) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+    let nanos = go::duration(text)
+        .map_err(|_| Failure::new(format!("invalid value for interval: invalid duration {text:?}")))?;
+    match u64::try_from(nanos) {
+        Ok(nanos) if nanos > 0 => Ok(Duration::from_nanos(nanos)),
         _ => Err(Failure::new("duration interval must be greater than 0")),
     }
 }

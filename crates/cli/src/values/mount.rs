@@ -4,9 +4,9 @@ use std::env;
 use std::path::Path;
 
 use boxship_api::mount::{BindOptions, Driver, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
+use boxship_oci::go::boolean;
 
 use super::{csv, size};
-use crate::flags::boolean;
 
 /// Reads the fields of one `--mount`.
 pub fn parse(text: &str) -> Result<Mount, String> {

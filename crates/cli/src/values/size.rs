@@ -2,25 +2,7 @@
 
 /// Reads a size as Docker does: binary units, whatever the suffix says.
 pub fn parse(text: &str) -> Result<i64, String> {
-    let wrong = || format!("invalid size: '{text}'");
-    let at = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(wrong)?;
-    let end = if text.as_bytes()[at] == b' ' { at } else { at + 1 };
-    let (digits, suffix) = (&text[..end], text[at + 1..].to_ascii_lowercase());
-    let number: f64 = match digits.parse() {
-        Ok(number) if digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => number,
-        _ => return Err(format!("strconv.ParseFloat: parsing {digits:?}: invalid syntax")),
-    };
-    if number < 0.0 {
-        return Err(wrong());
-    }
-    let unit = match suffix.as_str() {
-        "" | "b" => return Ok(number as i64),
-        _ => b"kmgtp".iter().position(|letter| suffix.as_bytes()[0] == *letter),
-    };
-    match (unit, &suffix.as_bytes()[1..]) {
-        (Some(power), b"" | b"b" | b"ib") => Ok((number * 1024f64.powi(power as i32 + 1)) as i64),
-        _ => Err(format!("invalid suffix: '{suffix}'")),
-    }
+    boxship_oci::go::size(text, 1024)
 }
 
 /// Checks a size given to a flag.

@@ -1,6 +1,8 @@
 //! `--security-opt`: parsed once into [`SecurityOptions`]. What cannot be honoured here is an error or a warning,
 //! never silence.
 
+use boxship_oci::go;
+
 use super::host::Host;
 use crate::{Error, Result};
 
@@ -52,21 +54,12 @@ fn parse_pair(option: &str, key: &str, value: &str, result: &mut SecurityOptions
         "label" => result.labels.push(value.to_owned()),
         "apparmor" => value.clone_into(&mut result.apparmor),
         "seccomp" => value.clone_into(&mut result.seccomp),
-        "no-new-privileges" => result.no_new_privileges = Some(parse_bool(value).ok_or_else(invalid)?),
-        "writable-cgroups" => result.writable_cgroups = Some(parse_bool(value).ok_or_else(invalid)?),
+        "no-new-privileges" => result.no_new_privileges = Some(go::boolean(value).map_err(|_| invalid())?),
+        "writable-cgroups" => result.writable_cgroups = Some(go::boolean(value).map_err(|_| invalid())?),
         "systempaths" if value == "unconfined" => result.unconfined_system_paths = true,
         _ => return Err(invalid()),
     }
     Ok(())
-}
-
-/// Go's `strconv.ParseBool`.
-fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 impl SecurityOptions {

@@ -1,5 +1,6 @@
 //! The HEALTHCHECK instruction.
 
+use boxship_oci::go;
 use boxship_oci::image::Healthcheck;
 
 use super::refuse;
@@ -54,35 +55,9 @@ fn set(check: &mut Healthcheck, name: &str, value: &str) -> Result<()> {
 
 /// Go's notation: `1h2m3.5s`; 0 takes the default.
 fn duration(name: &str, value: &str) -> Result<i64> {
-    let nanos = parse_duration(value).ok_or_else(|| refuse(format!("time: invalid duration {value:?}")))?;
+    let nanos = go::duration(value).map_err(refuse)?;
     if nanos == 0 || nanos >= MILLISECOND {
         return Ok(nanos);
     }
     Err(refuse(format!("Interval {name:?} cannot be less than 1ms")))
-}
-
-fn parse_duration(text: &str) -> Option<i64> {
-    if text == "0" {
-        return Some(0);
-    }
-    let mut rest = text;
-    let mut sum = 0f64;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        let unit_end =
-            rest[end..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |at| end + at);
-        let unit = match &rest[end..unit_end] {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        sum += number * unit;
-        rest = &rest[unit_end..];
-    }
-    (!text.is_empty() && sum < i64::MAX as f64).then_some(sum as i64)
 }
