@@ -4,7 +4,7 @@ use boxship_client::Query;
 use serde_json::Value;
 
 use super::path;
-use super::run::{Exit, Proxy, check_terminal, supervise};
+use super::run::{Exit, Proxy, check_terminal, streams_query, supervise};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
@@ -48,12 +48,7 @@ async fn attach(invocation: &Invocation) -> Result<u8> {
     let tty = container["Config"]["Tty"] == true;
     let stdin = !parsed.on("no-stdin") && container["Config"]["OpenStdin"] == true;
     check_terminal(stdin, tty)?;
-    let query = Query::new()
-        .set("stream", 1)
-        .flag("stdin", stdin)
-        .set("stdout", 1)
-        .set("stderr", 1)
-        .maybe("detachKeys", parsed.filled("detach-keys"));
+    let query = streams_query(parsed, [stdin, true, true]);
     let proxied = parsed.on_or("sig-proxy", true) && !tty;
     let _signals = if proxied { Some(Proxy::start(client, &id)?) } else { None };
     let attach = path(&id, "attach");

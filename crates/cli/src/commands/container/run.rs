@@ -10,7 +10,7 @@ use super::{create, flags, path};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
-use crate::flags::Flag;
+use crate::flags::{Flag, Parsed};
 use crate::invocation::Invocation;
 use crate::streams::{self, Carried, Carry, Resizer};
 
@@ -64,12 +64,7 @@ pub fn check_terminal(stdin: bool, tty: bool) -> Result<()> {
 
 async fn attached(invocation: &Invocation, client: &Client, id: &str, request: &CreateRequest) -> Result<u8> {
     let (config, parsed) = (&request.config, &invocation.parsed);
-    let query = Query::new()
-        .set("stream", 1)
-        .flag("stdin", config.attach_stdin)
-        .flag("stdout", config.attach_stdout)
-        .flag("stderr", config.attach_stderr)
-        .maybe("detachKeys", parsed.filled("detach-keys"));
+    let query = streams_query(parsed, [config.attach_stdin, config.attach_stdout, config.attach_stderr]);
     let proxied = parsed.on_or("sig-proxy", true);
     let _signals = if proxied { Some(Proxy::start(client, id)?) } else { None };
     let removed = request.host_config.as_ref().is_some_and(|host| host.auto_remove);
@@ -94,6 +89,16 @@ async fn attached(invocation: &Invocation, client: &Client, id: &str, request: &
         signals_passed: proxied,
     };
     supervise(client, id, hijacked, what, exit).await
+}
+
+/// What an attach asks for: which of stdin, stdout and stderr, and the keys that detach.
+pub fn streams_query(parsed: &Parsed, [stdin, stdout, stderr]: [bool; 3]) -> Query {
+    Query::new()
+        .set("stream", 1)
+        .flag("stdin", stdin)
+        .flag("stdout", stdout)
+        .flag("stderr", stderr)
+        .maybe("detachKeys", parsed.filled("detach-keys"))
 }
 
 /// Carries the streams until they end and gives the exit code; 0 when the user has detached.

@@ -4,7 +4,7 @@ use boxship_client::Query;
 use serde_json::Value;
 
 use super::path;
-use super::run::{Exit, Proxy, check_terminal, supervise};
+use super::run::{Exit, Proxy, check_terminal, streams_query, supervise};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
@@ -62,12 +62,7 @@ async fn attached(invocation: &Invocation, name: &str) -> Result<u8> {
     let tty = config["Tty"] == true;
     let stdin = invocation.parsed.on("interactive") && config["OpenStdin"] == true;
     check_terminal(stdin, tty)?;
-    let query = Query::new()
-        .set("stream", 1)
-        .flag("stdin", stdin)
-        .set("stdout", 1)
-        .set("stderr", 1)
-        .maybe("detachKeys", invocation.parsed.filled("detach-keys"));
+    let query = streams_query(&invocation.parsed, [stdin, true, true]);
     let removed = container["HostConfig"]["AutoRemove"] == true;
     let _signals = if tty { None } else { Some(Proxy::start(client, &id)?) };
     let attach = path(&id, "attach");
