@@ -99,7 +99,7 @@ fn follow_to_the_end() {
 fn last_words_without_line_feed() {
     let host = Host::new();
     let container = host.run(&["/bin/sh", "-c", "printf last"]);
-    container.ask(Request::Wait { exec: None });
+    container.wait_for_exit();
     assert_eq!(container.logged(), "last");
     container.finish();
 }
