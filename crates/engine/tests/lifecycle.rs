@@ -33,6 +33,7 @@ const TESTS: &[(&str, Test)] = tests![
     attach_before_start_misses_nothing,
     start_failures,
     stop_kill_and_wait,
+    what_comes_during_a_start_waits_for_it,
     restart_policies,
     pause_and_freeze,
     exec_and_its_code,
@@ -320,6 +321,50 @@ async fn stop_kill_and_wait(bench: Bench) -> Bench {
     bench
 }
 
+async fn what_comes_during_a_start_waits_for_it(bench: Bench) -> Bench {
+    let engine = &bench.engine;
+    let force = RemoveOptions { force: true, ..Default::default() };
+    let sleep = ["sleep", "1000"];
+
+    let id = bench.create(&sleep, |_| {}).await;
+    let now = StopOptions { timeout: Some(0), ..Default::default() };
+    let (started, stopped) = tokio::join!(engine.container_start(&id), engine.container_stop(&id, now));
+    (started.expect("start"), stopped.expect("stop"));
+    assert_eq!(bench.state(&id).await.status, "exited");
+
+    let (started, killed) = tokio::join!(engine.container_start(&id), engine.container_kill(&id, None));
+    (started.expect("start"), killed.expect("kill"));
+    assert_eq!(bench.state(&id).await.status, "exited");
+
+    let (started, removed) = tokio::join!(engine.container_start(&id), engine.container_remove(&id, force));
+    (started.expect("start"), removed.expect("remove"));
+    assert_eq!(engine.container_inspect(&id, false).await.unwrap_err().kind(), Kind::NotFound);
+
+    let failing = bench.create(&["nowhere"], |_| {}).await;
+    let (started, removed) =
+        tokio::join!(engine.container_start(&failing), engine.container_remove(&failing, force));
+    started.expect_err("start");
+    removed.expect("remove");
+
+    // The start of an engine that comes back.
+    let always = bench
+        .create(&sleep, |request| {
+            request.host_config.as_mut().expect("set").restart_policy.name = "always".into();
+        })
+        .await;
+    engine.container_start(&always).await.expect("start");
+    let pid = bench.state(&always).await.pid;
+    engine.shutdown().await.expect("shut down");
+    let Bench { engine, path } = bench;
+    drop(engine);
+    let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let bench = Bench { engine: open_again(&path).await, path };
+    bench.engine.container_remove(&always, force).await.expect("remove");
+    assert_eq!(bench.engine.container_inspect(&always, false).await.unwrap_err().kind(), Kind::NotFound);
+    bench
+}
+
 async fn restart_policies(bench: Bench) -> Bench {
     let policy = |name: &'static str, count| {
         move |request: &mut api::container::CreateRequest| {
@@ -487,6 +532,19 @@ async fn auto_remove(bench: Bench) -> Bench {
     assert_eq!(removed.finish().await.expect("removed").status_code, 0);
     println!("    start {started:?}, run and remove {:?}", began.elapsed());
     assert_eq!(bench.engine.container_inspect(&id, false).await.unwrap_err().kind(), Kind::NotFound);
+
+    for kill in [true, false, true, false] {
+        let create = bench.create_named(Some("again"), &["sleep", "1000"], |request| {
+            request.host_config.as_mut().expect("set").auto_remove = true;
+        });
+        let id = create.await.expect("the name is free");
+        bench.engine.container_start(&id).await.expect("start");
+        let now = StopOptions { timeout: Some(0), ..Default::default() };
+        match kill {
+            true => bench.engine.container_kill(&id, None).await.expect("kill"),
+            false => bench.engine.container_stop(&id, now).await.expect("stop"),
+        }
+    }
     bench
 }
 

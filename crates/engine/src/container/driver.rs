@@ -109,6 +109,7 @@ impl Driver {
                 return flow;
             }
             Request::Signal { signal, reply } => drop(reply.send(self.signal(signal).await)),
+            Request::Settle(reply) => drop(reply.send(Ok(()))),
             Request::Pause(reply) => drop(reply.send(self.pause().await)),
             Request::Unpause(reply) => drop(reply.send(self.unpause().await)),
             Request::ExpectRestart(reply) => {
@@ -279,8 +280,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Signals it. A stopping signal is the user's will: its policy obeys.
-    async fn signal(&mut self, signal: i32) -> Result<()> {
+    /// Signals it; tells how often it had ended before. A stopping signal is the user's will: its policy obeys.
+    async fn signal(&mut self, signal: i32) -> Result<u64> {
         let state = self.state();
         if !state.is_running() {
             return Err(Error::not_running(&self.container.id));
@@ -298,7 +299,7 @@ impl Driver {
                     state.exits += 1;
                 });
             }
-            return Ok(());
+            return Ok(state.exits);
         }
         let request = boxship_shim::protocol::Request::Kill { signal, all: false };
         match self.container.shim.tell(&request).await {
@@ -316,7 +317,7 @@ impl Driver {
             self.change(|state| state.status = super::state::Status::Running);
         }
         self.tell("kill", &[("signal", signal.to_string())]);
-        Ok(())
+        Ok(state.exits)
     }
 
     /// Whether starts are still allowed.

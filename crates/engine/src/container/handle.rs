@@ -94,6 +94,13 @@ impl Container {
         answer.await.map_err(|_| gone())?
     }
 
+    /// How it is when what is under way is done: who starts it holds the others off, as Docker's lock does.
+    pub(crate) async fn settled(&self) -> State {
+        // Without a driver nothing is under way.
+        let _ = self.ask(Request::Settle).await;
+        self.state()
+    }
+
     /// Tells the driver without waiting; without a driver there is nothing to be told.
     pub(crate) fn tell(&self, request: Request) {
         let _ = self.requests.send(request);

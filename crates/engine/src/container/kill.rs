@@ -7,11 +7,14 @@ use boxship_sys::signal::Signal;
 
 use super::handle::Container;
 use super::request::Request;
+use super::state::Status;
 use super::wait::wait_until;
 use crate::{Engine, Error, Kind, Result};
 
 /// How long the kernel may take to end what was killed.
 const DIES: Duration = Duration::from_secs(10);
+/// How long `--rm` is waited for.
+const REMOVES: Duration = Duration::from_secs(10);
 
 /// A signal by name or number, in Docker's words when it is none.
 pub(super) fn parse_signal(text: &str) -> Result<i32> {
@@ -31,16 +34,17 @@ impl Engine {
         let signal = signal.filter(|text| !text.is_empty()).map_or(Ok(kill), parse_signal)?;
         let container = self.inner.registry.find(reference)?;
         if signal == kill {
-            return self.kill_and_wait(&container).await;
+            self.kill_and_wait(&container).await?;
+            auto_removed(&container).await;
+            return Ok(());
         }
-        container.ask(|reply| Request::Signal { signal, reply }).await
+        container.ask(|reply| Request::Signal { signal, reply }).await.map(drop)
     }
 
     /// SIGKILL, and wait for the end.
     pub(crate) async fn kill_and_wait(&self, container: &Arc<Container>) -> Result<()> {
-        let exits = container.state().exits;
         let signal = Signal::KILL.number();
-        container.ask(|reply| Request::Signal { signal, reply }).await?;
+        let exits = container.ask(|reply| Request::Signal { signal, reply }).await?;
         let dies = wait_until(container, |state| state.exits > exits || !state.is_running());
         match tokio::time::timeout(DIES, dies).await {
             Ok(_) => Ok(()),
@@ -49,6 +53,17 @@ impl Engine {
             }
         }
     }
+}
+
+/// Waits, with bounds, until `--rm` has removed what has ended: then its name is free.
+pub(super) async fn auto_removed(container: &Arc<Container>) {
+    if !container.configuration().auto_remove() {
+        return;
+    }
+    // A user's restart, or a removal that failed, keeps it.
+    let gone =
+        wait_until(container, |state| state.removed || state.is_running() || state.status == Status::Dead);
+    let _ = tokio::time::timeout(REMOVES, gone).await;
 }
 
 #[cfg(test)]

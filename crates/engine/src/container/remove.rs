@@ -1,12 +1,17 @@
 //! Remove: the row first, then the files; what fails halfway is dead and can be removed again.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::driver::Driver;
+use super::handle::Container;
 use super::request::Request;
 use super::start::remove_folder;
 use super::state::Status;
 use crate::{Engine, Error, Kind, Result, error::blocking};
+
+/// How often a forced removal kills again what others start again.
+const FORCES: u32 = 10;
 
 /// How to remove (`DELETE /containers/{id}`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,16 +39,38 @@ impl Engine {
             let explain = |error: Error| {
                 Error::new(error.kind(), format!("cannot remove container \"{reference}\": {error}"))
             };
-            if options.force && container.state().is_running() {
-                engine.kill_and_wait(&container).await.map_err(explain)?;
-            }
-            match container.ask(Request::Remove).await {
+            let outcome = match options.force {
+                true => engine.kill_and_remove(&container).await,
+                false => container.ask(Request::Remove).await,
+            };
+            match outcome {
                 // Its own `--rm` was quicker.
                 Err(error) if error.kind() == Kind::NotFound => Ok(()),
                 outcome => outcome.map_err(explain),
             }
         });
         work.await.unwrap_or_else(|error| Err(Error::caused(Kind::Internal, "remove container", error)))
+    }
+
+    /// Kills it if it runs when what is under way is done, and removes it; again when somebody starts it in between.
+    async fn kill_and_remove(&self, container: &Arc<Container>) -> Result<()> {
+        let mut attempts = 0..FORCES;
+        loop {
+            if container.settled().await.is_running() {
+                match self.kill_and_wait(container).await {
+                    // It ended by itself meanwhile.
+                    Err(error) if error.kind() == Kind::Conflict => {}
+                    outcome => outcome?,
+                }
+            }
+            match container.ask(Request::Remove).await {
+                Err(error)
+                    if error.kind() == Kind::Conflict
+                        && container.state().is_running()
+                        && attempts.next().is_some() => {}
+                outcome => return outcome,
+            }
+        }
     }
 }
 

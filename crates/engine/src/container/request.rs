@@ -15,9 +15,11 @@ pub(crate) enum Request {
     Signal {
         /// The signal's number.
         signal: i32,
-        /// Answered when it was sent.
-        reply: Reply,
+        /// Answered when it was sent, with the number of exits before it.
+        reply: Reply<u64>,
     },
+    /// Nothing: answered when all that was asked before is done, and a start by its policy that is under way.
+    Settle(Reply),
     /// Freeze it.
     Pause(Reply),
     /// Thaw it.

@@ -13,7 +13,7 @@ impl Engine {
             let explain = |error: Error| {
                 Error::new(error.kind(), format!("Cannot restart container {reference}: {error}"))
             };
-            if container.state().is_running() {
+            if container.settled().await.is_running() {
                 container.ask(Request::ExpectRestart).await.map_err(explain)?;
                 engine.stop(&container, &options).await.map_err(explain)?;
             }

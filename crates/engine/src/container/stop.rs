@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::Container;
-use super::kill::parse_signal;
+use super::kill::{auto_removed, parse_signal};
 use super::request::Request;
 use super::wait::wait_until;
 use crate::{Engine, Error, Kind, Result};
@@ -23,14 +23,16 @@ impl Engine {
     /// `POST /containers/{id}/stop`; `NotModified` when it does not run. A caller who goes away does not stop it.
     pub async fn container_stop(&self, reference: &str, options: StopOptions) -> Result<()> {
         let container = self.inner.registry.find(reference)?;
-        if !container.state().is_running() {
-            return Err(Error::not_modified("container is already stopped"));
-        }
         let (engine, reference) = (self.clone(), reference.to_owned());
         let work = tokio::spawn(async move {
+            if !container.settled().await.is_running() {
+                return Err(Error::not_modified("container is already stopped"));
+            }
             engine.stop(&container, &options).await.map_err(|error| {
                 Error::new(error.kind(), format!("cannot stop container: {reference}: {error}"))
-            })
+            })?;
+            auto_removed(&container).await;
+            Ok(())
         });
         work.await.unwrap_or_else(|error| Err(Error::caused(Kind::Internal, "stop container", error)))
     }
@@ -43,12 +45,11 @@ impl Engine {
             None => configuration.stop_signal(),
         };
         let timeout = options.timeout.unwrap_or_else(|| configuration.stop_timeout());
-        let exits = container.state().exits;
-        match container.ask(|reply| Request::Signal { signal, reply }).await {
-            Ok(()) => {}
+        let exits = match container.ask(|reply| Request::Signal { signal, reply }).await {
+            Ok(exits) => exits,
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => return Ok(()),
             Err(error) => return Err(error),
-        }
+        };
         let ends = wait_until(container, |state| state.exits > exits || !state.is_running());
         let ended = match u64::try_from(timeout) {
             Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), ends).await.is_ok(),
