@@ -2,7 +2,7 @@
 
 use boxship_shim::{
     log::{Driver, Next, ReadOptions, Reader},
-    protocol::{LaunchRequest, Request},
+    protocol::LaunchRequest,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
