@@ -82,7 +82,7 @@ impl Lines {
             match self.body.chunk().await? {
                 Some(piece) => self.buffer.extend_from_slice(&piece),
                 None if self.buffer.iter().all(u8::is_ascii_whitespace) => return Ok(None),
-                None => return Err(Error::Answer("the stream ended within a value".into())),
+                None => return Err(Error::Eof),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Requests and answers.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -89,14 +91,27 @@ pub struct Client {
     version: Mutex<ApiVersion>,
     fixed: bool,
     idle: Mutex<Vec<SendRequest<Outgoing>>>,
+    revive: Mutex<Option<Revive>>,
 }
+
+/// Brings a daemon back; tells whether one is there then.
+pub type Revive = Box<dyn FnOnce() -> Reviving + Send>;
+/// While it comes back.
+pub type Reviving = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 impl Client {
     /// A client of the daemon at `address`; `version` pins the API's version (`DOCKER_API_VERSION`).
     pub fn new(address: Address, tls: Option<TlsFiles>, version: Option<ApiVersion>) -> Client {
         let fixed = version.is_some();
         let version = Mutex::new(version.unwrap_or(version::MAX));
-        Client { address, tls, version, fixed, idle: Mutex::default() }
+        Client { address, tls, version, fixed, idle: Mutex::default(), revive: Mutex::default() }
+    }
+
+    /// Once, when the daemon is gone before it has seen the first request: calls `revive` and asks again.
+    #[must_use]
+    pub fn reviving(mut self, revive: impl FnOnce() -> Reviving + Send + 'static) -> Client {
+        self.revive = Mutex::new(Some(Box::new(revive)));
+        self
     }
 
     /// A client of the same daemon with connections of its own.
@@ -108,6 +123,7 @@ impl Client {
             version: Mutex::new(self.version()),
             fixed: self.fixed,
             idle: Mutex::default(),
+            revive: Mutex::default(),
         }
     }
 
@@ -169,7 +185,7 @@ impl Client {
         loop {
             let request = self.prepare(&method, path, &query, body.clone(), &[])?;
             match self.exchange(request).await {
-                Err(error) if self.adopt_older(&error) => continue,
+                Err(error) if self.adopt_older(&error) || self.revived(&error).await => continue,
                 other => return other.map(Body::new),
             }
         }
@@ -205,7 +221,7 @@ impl Client {
         let response = loop {
             let request = self.prepare(&Method::POST, path, &query, body.clone(), &upgrade)?;
             match self.exchange(request).await {
-                Err(error) if self.adopt_older(&error) => continue,
+                Err(error) if self.adopt_older(&error) || self.revived(&error).await => continue,
                 other => break other?,
             }
         };
@@ -270,6 +286,18 @@ impl Client {
         true
     }
 
+    /// Whether the daemon, which did not see the first request, is there again.
+    async fn revived(&self, error: &Error) -> bool {
+        if !error.is_unseen() {
+            return false;
+        }
+        let revive = self.revive.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        match revive {
+            Some(revive) => revive().await,
+            None => false,
+        }
+    }
+
     /// Sends one request over an idle or a new connection; answers of 400 and above become errors.
     async fn exchange(&self, request: Request<Outgoing>) -> Result<Response<Incoming>> {
         let mut sender = match self.idle_connection() {
@@ -277,6 +305,7 @@ impl Client {
             None => self.open().await?,
         };
         let response = sender.send_request(request).await?;
+        self.revive.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(sender);
         let status = response.status();
         if !status.is_client_error() && !status.is_server_error() {

@@ -27,7 +27,7 @@ pub enum Error {
         address: String,
     },
     /// The name of the daemon's host has no address.
-    #[error("look up {host}: {reason}")]
+    #[error("lookup {host}: {reason}")]
     Resolve {
         /// The name.
         host: String,
@@ -48,6 +48,12 @@ pub enum Error {
     /// The exchange broke.
     #[error("error during connect: {0}")]
     Exchange(String),
+    /// The connection broke before the daemon had taken the request.
+    #[error("error during connect: {0}")]
+    Lost(String),
+    /// The connection ended within an answer: the daemon is gone.
+    #[error("unexpected EOF")]
+    Eof,
     /// The answer is not what the API promises.
     #[error("unexpected answer from the daemon: {0}")]
     Answer(String),
@@ -64,12 +70,40 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether the daemon can't have seen the request: nobody took the connection, or nobody read from it.
+    pub(crate) fn is_unseen(&self) -> bool {
+        match self {
+            Error::Lost(_) => true,
+            Error::Connect { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<hyper::Error> for Error {
     fn from(error: hyper::Error) -> Self {
-        Error::Exchange(chain(&error))
+        match broken(&error) {
+            Some(io::ErrorKind::UnexpectedEof) => Error::Eof,
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Error::Lost(chain(&error)),
+            _ if error.is_incomplete_message() => Error::Eof,
+            _ => Error::Exchange(chain(&error)),
+        }
     }
+}
+
+/// How the connection below an error broke, when that is its cause.
+fn broken(error: &dyn std::error::Error) -> Option<io::ErrorKind> {
+    let mut next = error.source();
+    while let Some(source) = next {
+        if let Some(source) = source.downcast_ref::<io::Error>() {
+            return Some(source.kind());
+        }
+        next = source.source();
+    }
+    None
 }
 
 /// The error with all its sources: hyper's own words alone ("connection error") tell nothing.

@@ -21,7 +21,12 @@ pub async fn addresses(host: &str) -> Result<Vec<IpAddr>> {
     let failed = |reason: String| Error::Resolve { host: host.to_string(), reason };
     let resolver = TokioResolver::builder_tokio().map_err(|e| failed(e.to_string()))?;
     let resolver = resolver.build().map_err(|e| failed(e.to_string()))?;
-    let found = resolver.lookup_ip(host).await.map_err(|e| failed(e.to_string()))?;
+    let found = resolver.lookup_ip(host).await.map_err(|error| {
+        failed(match error.is_no_records_found() || error.is_nx_domain() {
+            true => "no such host".into(),
+            false => error.to_string(),
+        })
+    })?;
     Ok(found.iter().collect())
 }
 

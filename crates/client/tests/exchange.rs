@@ -163,3 +163,40 @@ async fn a_connection_is_taken_over_and_half_closed() {
     taken.stream.read_to_string(&mut output).await.unwrap();
     assert_eq!(output, "early got hello");
 }
+
+#[tokio::test]
+async fn a_daemon_that_goes_within_its_answer_is_an_unexpected_end() {
+    let daemon = Daemon::start("gone", |line, connection| {
+        let body: &[u8] = match () {
+            () if line.contains("/length") => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+            () if line.contains("/chunked") => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            () => b"",
+        };
+        let _ = connection.write_all(body);
+        let _ = connection.shutdown(std::net::Shutdown::Both);
+    });
+    for path in ["/length", "/chunked", "/head"] {
+        let error = daemon.client().get::<Value>(path, Query::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "unexpected EOF", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_gone_at_the_first_request_is_brought_back_once() {
+    let path = std::env::temp_dir().join(format!("boxship-client-revived-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    // Nobody listens at a socket whose listener was dropped: refused.
+    drop(UnixListener::bind(&path).unwrap());
+    let (back, wait) = channel();
+    let client = Client::new(Address::Unix(path.clone()), None, None).reviving(move || {
+        Box::pin(async move {
+            let daemon = Daemon::start("revived", |_, connection| reply(connection, "200 OK", "{}"));
+            back.send(daemon).is_ok()
+        })
+    });
+    client.get::<Value>("/info", Query::new()).await.unwrap();
+    drop(wait.try_recv().unwrap());
+    let client = Client::new(Address::Unix(path.clone()), None, None);
+    let client = client.reviving(|| Box::pin(std::future::ready(false)));
+    assert!(client.get::<Value>("/info", Query::new()).await.is_err());
+}
