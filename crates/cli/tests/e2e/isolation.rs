@@ -18,6 +18,19 @@ fn a_container_has_its_own_view() {
 }
 
 #[test]
+fn a_container_knows_its_own_name() {
+    let host = host();
+    let hosts = |words: &[&str]| {
+        let line = [&["run", "--rm", "-h", "web", "--domainname", "example.org"], words].concat();
+        host.boxship([&line[..], &["busybox", "sh", "-c", "grep web /etc/hosts || true"]].concat())
+    };
+    assert_eq!(hosts(&[]).ok(), "127.0.0.1\tweb.example.org web");
+    assert_eq!(hosts(&["--network", "none"]).ok(), "", "no network, no address");
+    let ran = host.boxship(["run", "--rm", "busybox", "sh", "-c", "ping -c 1 $(hostname)"]);
+    assert!(ran.ok().contains("(127.0.0.1)"), "{}", ran.stdout);
+}
+
+#[test]
 fn what_the_default_profile_forbids() {
     let host = host();
     for script in [

@@ -55,7 +55,12 @@ pub(crate) fn write(engine: &Engine, configuration: &Configuration) -> Result<Fi
     let base = if on_host { read("/etc/hosts") } else { LOCALHOST.to_owned() };
     let config = &configuration.config;
     let (hostname, domain) = (&config.hostname, &config.domainname);
-    put(&files.hosts, &hosts(&base, host_config.extra_hosts.as_deref().unwrap_or_default())?)?;
+    let mut text = hosts(&base, host_config.extra_hosts.as_deref().unwrap_or_default())?;
+    // Docker's bridge gives it an address, which stands here; without a network nothing does.
+    if host_config.network_mode.is_bridge() && !config.network_disabled {
+        text.push_str(&own_line(hostname, domain));
+    }
+    put(&files.hosts, &text)?;
     let hostname = if domain.is_empty() { hostname.clone() } else { format!("{hostname}.{domain}") };
     put(&files.hostname, &format!("{hostname}\n"))?;
     put(&files.resolv_conf, &resolv_conf(&host_resolv_conf(on_host), host_config, engine.config()))?;
@@ -104,6 +109,14 @@ fn hosts(base: &str, extra: &[String]) -> Result<String> {
         text.push_str(&format!("{plain}\t{name}\n"));
     }
     Ok(text)
+}
+
+/// Its own name: all that it has is the loopback.
+fn own_line(hostname: &str, domain: &str) -> String {
+    match domain.is_empty() {
+        true => format!("127.0.0.1\t{hostname}\n"),
+        false => format!("127.0.0.1\t{hostname}.{domain} {hostname}\n"),
+    }
 }
 
 /// The resolver's file: what is asked for the container, else what the engine is set to, else the host's.
@@ -159,6 +172,12 @@ mod tests {
         for bad in ["nothing", "x:host-gateway", "x:300.1.1.1"] {
             assert_eq!(hosts("", &extra(&[bad])).unwrap_err().kind(), Kind::Invalid, "{bad}");
         }
+    }
+
+    #[test]
+    fn its_own_name() {
+        assert_eq!(own_line("box", ""), "127.0.0.1\tbox\n");
+        assert_eq!(own_line("box", "example.org"), "127.0.0.1\tbox.example.org box\n");
     }
 
     #[test]
