@@ -272,6 +272,12 @@ async fn start_failures(bench: Bench) -> Bench {
         assert_eq!((state.exit_code, state.status.as_str()), (code, "created"), "{command}");
         assert!(state.error.contains(words));
     }
+    let homeless = bench
+        .create(&["true"], |request| request.host_config.as_mut().expect("set").network_mode = "mine".into())
+        .await;
+    let error = bench.engine.container_start(&homeless).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (Kind::NotFound, "network mine not found".to_owned()));
+    assert_eq!(bench.state(&homeless).await.status, "created");
     let error = bench
         .create_named(None, &["true"], |request| request.config.image = "missing".into())
         .await
@@ -329,15 +335,18 @@ async fn what_comes_during_a_start_waits_for_it(bench: Bench) -> Bench {
     let id = bench.create(&sleep, |_| {}).await;
     let now = StopOptions { timeout: Some(0), ..Default::default() };
     let (started, stopped) = tokio::join!(engine.container_start(&id), engine.container_stop(&id, now));
-    (started.expect("start"), stopped.expect("stop"));
+    started.expect("start");
+    stopped.expect("stop");
     assert_eq!(bench.state(&id).await.status, "exited");
 
     let (started, killed) = tokio::join!(engine.container_start(&id), engine.container_kill(&id, None));
-    (started.expect("start"), killed.expect("kill"));
+    started.expect("start");
+    killed.expect("kill");
     assert_eq!(bench.state(&id).await.status, "exited");
 
     let (started, removed) = tokio::join!(engine.container_start(&id), engine.container_remove(&id, force));
-    (started.expect("start"), removed.expect("remove"));
+    started.expect("start");
+    removed.expect("remove");
     assert_eq!(engine.container_inspect(&id, false).await.unwrap_err().kind(), Kind::NotFound);
 
     let failing = bench.create(&["nowhere"], |_| {}).await;

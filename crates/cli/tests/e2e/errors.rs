@@ -56,6 +56,20 @@ fn what_cannot_be_run() {
 }
 
 #[test]
+fn a_network_that_is_missing_is_missed_at_start() {
+    let host = host();
+    for docker in [false, true] {
+        let run = |words: &[&str]| if docker { host.docker(words) } else { host.boxship(words) };
+        let ran = run(&["run", "--name", "box", "--network", "mine", "busybox", "true"]);
+        assert_eq!(ran.code, 125, "{}", ran.stderr);
+        assert!(ran.stderr.contains("network mine not found"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("Unable to find image"), "nothing is pulled: {}", ran.stderr);
+        assert_eq!(crate::format(&host, "box", "{{.State.Status}}"), "created");
+        host.boxship(["rm", "box"]).ok();
+    }
+}
+
+#[test]
 fn a_name_in_use_is_a_conflict() {
     let host = host();
     host.boxship(["create", "--name", "box", "busybox"]).ok();

@@ -9,9 +9,10 @@ use super::state::Status;
 use crate::spec::{self, Inputs, Joined};
 use crate::{Engine, Error, Result};
 
-/// The namespaces of other containers that it enters; they must run.
+/// The namespaces of other containers that it enters; they must run. Networks that it names must be there.
 pub(super) fn join(engine: &Engine, configuration: &Configuration) -> Result<Joined> {
     let host_config = &configuration.host_config;
+    spec::networks_exist(host_config, configuration.networking.as_ref())?;
     let network = host_config.network_mode.container();
     let ipc = host_config.ipc_mode.container();
     let pid = host_config.pid_mode.container();

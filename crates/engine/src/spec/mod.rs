@@ -39,8 +39,8 @@ pub use host::{Cpuset, Host, Limits};
 pub use merge::{command_line, merge_image};
 pub use mount_points::mount_points;
 pub use process::exec_process;
-pub(crate) use validate::NO_BRIDGE;
 pub use validate::{DEFAULT_RUNTIME, validate, validate_update};
+pub(crate) use validate::{NO_BRIDGE, networks_exist};
 
 /// Namespaces of others that the container enters, by the process that owns them (its pid on the host).
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ mod offered;
 use boxship_api as api;
 
 pub use offered::DEFAULT_RUNTIME;
-pub(crate) use offered::NO_BRIDGE;
+pub(crate) use offered::{NO_BRIDGE, networks_exist};
 
 use super::host::Host;
 use crate::{EngineConfig, Result};

@@ -1,11 +1,11 @@
-//! What this version does not offer, said clearly at create: networks with addresses, published ports, volumes, GPUs,
+//! What this version does not offer, said clearly at create: endpoints with addresses, published ports, volumes, GPUs,
 //! other runtimes. And Docker's own rules about combining networks.
 
-use boxship_api::container::{Config, HostConfig};
+use boxship_api::container::{Config, HostConfig, NetworkMode};
 use boxship_api::network::{EndpointSettings, NetworkingConfig};
 
 use crate::spec::bind;
-use crate::{EngineConfig, Error, Kind, Result};
+use crate::{EngineConfig, Error, Result};
 
 /// The name under which `inspect` shows the built-in runtime: clients (docker-py among them) look for it.
 pub const DEFAULT_RUNTIME: &str = "runc";
@@ -28,16 +28,8 @@ pub fn networking(
              behavior",
         ));
     }
-    if mode.is_user_defined() {
-        return Err(Error::new(
-            Kind::NotFound,
-            format!(
-                "network {mode} not found: this version offers the networks host, none and container:NAME"
-            ),
-        ));
-    }
     ports(host_config, warnings)?;
-    endpoints(host_config, networking)?;
+    endpoints(networking)?;
     if host_config.links.as_ref().is_some_and(|links| !links.is_empty()) {
         return Err(unsupported("legacy links (--link)"));
     }
@@ -118,20 +110,17 @@ fn ports(host_config: &HostConfig, warnings: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// The command line always names its network here; wishes for the endpoint cannot be met.
-fn endpoints(host_config: &HostConfig, networking: Option<&NetworkingConfig>) -> Result<()> {
+/// The command line always names its network here; wishes for the endpoint cannot be met. Those for networks that are
+/// not there are let through: the start is refused, see [`networks_exist`].
+fn endpoints(networking: Option<&NetworkingConfig>) -> Result<()> {
     let endpoints = networking.and_then(|networking| networking.endpoints_config.as_ref());
     for (name, endpoint) in endpoints.into_iter().flatten() {
-        let known = [host_config.network_mode.as_str(), "default", "bridge", "host", "none"];
-        if !known.contains(&name.as_str()) {
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("network {name} not found: container networks are not supported by this version"),
-            ));
-        }
         let Some(endpoint) = endpoint else {
             return Err(Error::invalid(format!("invalid config for network {name}: EndpointsConfig is nil")));
         };
+        if NetworkMode::from(name.as_str()).is_user_defined() {
+            continue;
+        }
         let wishes = EndpointSettings { network_id: endpoint.network_id.clone(), ..Default::default() };
         let mut plain = endpoint.clone();
         forget_empty(&mut plain);
@@ -140,6 +129,18 @@ fn endpoints(host_config: &HostConfig, networking: Option<&NetworkingConfig>) ->
         }
     }
     Ok(())
+}
+
+/// Whether the networks it names are there, asked at its start: Docker creates a container whose network is missing,
+/// and a client that is told of something missing at create takes it for the image.
+pub fn networks_exist(host_config: &HostConfig, networking: Option<&NetworkingConfig>) -> Result<()> {
+    let mode = std::iter::once(&host_config.network_mode).cloned();
+    let endpoints = networking.and_then(|networking| networking.endpoints_config.as_ref());
+    let endpoints = endpoints.into_iter().flatten().map(|(name, _)| NetworkMode::from(name.as_str()));
+    match mode.chain(endpoints).find(NetworkMode::is_user_defined) {
+        Some(missing) => Err(Error::not_found(format!("network {missing} not found"))),
+        None => Ok(()),
+    }
 }
 
 /// Empty lists and the settings that a running container reports wish for nothing.

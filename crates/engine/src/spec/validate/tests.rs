@@ -172,7 +172,6 @@ fn what_is_not_offered_is_said() {
     for (json, part) in [
         (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}"#, "ports cannot be published"),
         (r#"{"HostConfig":{"PublishAllPorts":true}}"#, "ports cannot be published"),
-        (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "network mine not found"),
         (r#"{"HostConfig":{"Links":["a:b"]}}"#, "legacy links"),
         (r#"{"HostConfig":{"VolumesFrom":["a"]}}"#, "volumes are not supported"),
         (r#"{"HostConfig":{"StorageOpt":{"size":"1G"}}}"#, "--storage-opt"),
@@ -191,6 +190,27 @@ fn what_is_not_offered_is_said() {
     ] {
         let text = run(json, &Host::example(true)).unwrap_err().to_string();
         assert!(text.contains(part), "{json}: {text}");
+    }
+}
+
+#[test]
+fn networks_of_users_are_missed_at_start_only() {
+    for (json, missing) in [
+        (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, Some("network mine not found")),
+        (
+            r#"{"HostConfig":{"NetworkMode":"mine"},"NetworkingConfig":{"EndpointsConfig":{"mine":{"Aliases":["a"]}}}}"#,
+            Some("network mine not found"),
+        ),
+        (r#"{"NetworkingConfig":{"EndpointsConfig":{"other":{}}}}"#, Some("network other not found")),
+        (r#"{"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}"#, None),
+        (r#"{"HostConfig":{"NetworkMode":"container:x"}}"#, None),
+        (r#"{"HostConfig":{"NetworkMode":"host"}}"#, None),
+    ] {
+        let (request, _) = run(json, &Host::example(true)).unwrap();
+        let host_config = request.host_config.unwrap();
+        let exist = networks_exist(&host_config, request.networking_config.as_ref());
+        let error = exist.err().map(|error| (error.kind(), error.to_string()));
+        assert_eq!(error, missing.map(|text| (crate::Kind::NotFound, text.to_owned())), "{json}");
     }
 }
 
