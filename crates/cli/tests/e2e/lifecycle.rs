@@ -61,6 +61,32 @@ fn rm_removes_itself_and_wait_tells_the_code() {
 }
 
 #[test]
+fn a_stopped_one_that_removes_itself_leaves_its_name() {
+    let host = host();
+    for end in [&["stop", "-t", "0", "box"][..], &["kill", "box"], &["stop", "-t", "0", "box"]] {
+        host.boxship(["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]).ok();
+        host.boxship(end).ok();
+    }
+    assert_eq!(host.boxship(["ps", "-aq"]).ok(), "");
+}
+
+#[test]
+fn what_is_being_started_can_be_removed_and_stopped() {
+    let host = host();
+    for end in [&["rm", "-f", "box"][..], &["rm", "-f", "box"], &["stop", "-t", "0", "box"]] {
+        host.boxship(["create", "--name", "box", "busybox", "sleep", "1000"]).ok();
+        let mut start = host.boxship_command();
+        start.args(["start", "box"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut start = start.spawn().unwrap();
+        host.boxship(end).ok();
+        // Whoever came first, nothing is refused.
+        start.wait().unwrap();
+        host.boxship(["rm", "-f", "box"]);
+    }
+    assert_eq!(host.boxship(["ps", "-aq"]).ok(), "");
+}
+
+#[test]
 fn standard_input_reaches_the_container() {
     let host = host();
     let mut child = host.boxship_command();
