@@ -15,6 +15,11 @@ use crate::terminal::{self, Raw};
 /// How much is read at a time.
 const PIECE: usize = 64 << 10;
 
+/// How many SIGINT and SIGTERM it takes to leave a container that ignores them.
+const PATIENCE: usize = 3;
+/// The exit code of a program that SIGPIPE ended.
+const BROKEN_PIPE: u8 = 141;
+
 /// What is carried.
 #[derive(Debug, Clone, Default)]
 pub struct Carry {
@@ -95,10 +100,42 @@ async fn copy_out(mut output: impl AsyncRead + Unpin, tty: bool) -> Result<()> {
     loop {
         match output.read(&mut piece).await {
             Ok(0) => return Ok(()),
-            Ok(read) => sink.write(&piece[..read])?,
+            Ok(read) => sink.write(&piece[..read]).map_err(told)?,
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
             Err(error) => return Err(Failure::new(format!("read from the container: {error}"))),
         }
+    }
+}
+
+/// Nobody reads a container's output any more: told here, while listings and logs end silently as all programs do.
+fn told(failure: Failure) -> Failure {
+    match failure {
+        Failure::Code(message, BROKEN_PIPE) if message.is_empty() => {
+            Failure::new("write /dev/stdout: broken pipe")
+        }
+        other => other,
+    }
+}
+
+/// Ends when SIGINT and SIGTERM have come [`PATIENCE`] times in all: the container does not listen to them, and the
+/// user wants to leave. Until then they, and SIGUSR1, don't end this process.
+pub async fn insisted() -> Failure {
+    let watch = |kind| signal(kind).ok();
+    let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt()), watch(SignalKind::terminate()));
+    let _user = watch(SignalKind::user_defined1());
+    for _ in 0..PATIENCE {
+        tokio::select! {
+            () = arrival(&mut interrupt) => {}
+            () = arrival(&mut terminate) => {}
+        }
+    }
+    Failure::new(format!("\ngot {PATIENCE} SIGTERM/SIGINTs, forcefully exiting"))
+}
+
+async fn arrival(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -107,12 +144,6 @@ async fn killed() -> u8 {
     let watch = |kind| signal(kind).ok();
     let (mut hangup, mut interrupt) = (watch(SignalKind::hangup()), watch(SignalKind::interrupt()));
     let (mut quit, mut terminate) = (watch(SignalKind::quit()), watch(SignalKind::terminate()));
-    async fn arrival(signal: &mut Option<Signal>) {
-        match signal {
-            Some(signal) => drop(signal.recv().await),
-            None => std::future::pending().await,
-        }
-    }
     tokio::select! {
         () = arrival(&mut hangup) => 129,
         () = arrival(&mut interrupt) => 130,
@@ -161,7 +192,7 @@ impl Sink {
 
 fn put(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::silent(141),
+        io::ErrorKind::BrokenPipe => Failure::silent(BROKEN_PIPE),
         _ => Failure::new(format!("write the container's output: {error}")),
     })
 }

@@ -12,6 +12,9 @@ use crate::flags::Flag;
 use crate::invocation::Invocation;
 use crate::streams::Carry;
 
+/// What `attach` and `exec`, unlike `run` and `start`, say when the user detaches: they fail then.
+pub const DETACHED: &str = "read escape sequence";
+
 /// `attach`.
 pub const ATTACH: Command = Command {
     name: "attach",
@@ -55,5 +58,6 @@ async fn attach(invocation: &Invocation) -> Result<u8> {
     let (hijacked, exit) =
         tokio::join!(client.hijack(&attach, query, None::<&()>), Exit::expect(client, &id, ""));
     let what = Carry { stdin, tty, detach_keys: parsed.filled("detach-keys"), signals_passed: proxied };
-    supervise(client, &id, hijacked?, what, exit?).await
+    let ended = supervise(client, &id, hijacked?, what, exit?).await?;
+    ended.ok_or_else(|| Failure::new(DETACHED))
 }

@@ -3,6 +3,7 @@
 use boxship_api::exec::{ExecCreateRequest, ExecCreateResponse, ExecInspectResponse, ExecStartRequest};
 use boxship_client::{Client, Query};
 
+use super::attach::DETACHED;
 use super::path;
 use super::run::{check_terminal, resizing};
 use crate::command::{Command, Operands};
@@ -71,7 +72,7 @@ async fn exec(invocation: &Invocation) -> Result<u8> {
     tokio::select! {
         carried = carry => match carried? {
             Carried::All => code(client, &exec("json")).await,
-            Carried::Detached => Ok(0),
+            Carried::Detached => Err(Failure::new(DETACHED)),
         },
         failure = resizing(client, &resize, tty) => Err(failure),
     }

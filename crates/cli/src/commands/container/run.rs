@@ -88,7 +88,7 @@ async fn attached(invocation: &Invocation, client: &Client, id: &str, request: &
         detach_keys: parsed.filled("detach-keys"),
         signals_passed: proxied,
     };
-    supervise(client, id, hijacked, what, exit).await
+    Ok(supervise(client, id, hijacked, what, exit).await?.unwrap_or(0))
 }
 
 /// What an attach asks for: which of stdin, stdout and stderr, and the keys that detach.
@@ -101,8 +101,28 @@ pub fn streams_query(parsed: &Parsed, [stdin, stdout, stderr]: [bool; 3]) -> Que
         .maybe("detachKeys", parsed.filled("detach-keys"))
 }
 
-/// Carries the streams until they end and gives the exit code; 0 when the user has detached.
-pub async fn supervise(client: &Client, id: &str, hijacked: Hijacked, what: Carry, exit: Exit) -> Result<u8> {
+/// Carries the streams until they end and gives the exit code; `None` when the user has detached. A user who insists
+/// on the end of this process gets it, whatever the container does.
+pub async fn supervise(
+    client: &Client,
+    id: &str,
+    hijacked: Hijacked,
+    what: Carry,
+    exit: Exit,
+) -> Result<Option<u8>> {
+    tokio::select! {
+        ended = follow(client, id, hijacked, what, exit) => ended,
+        failure = streams::insisted() => Err(failure),
+    }
+}
+
+async fn follow(
+    client: &Client,
+    id: &str,
+    hijacked: Hijacked,
+    what: Carry,
+    exit: Exit,
+) -> Result<Option<u8>> {
     let tty = what.tty;
     let carry = streams::carry(hijacked, what);
     let resize = path(id, "resize");
@@ -111,8 +131,8 @@ pub async fn supervise(client: &Client, id: &str, hijacked: Hijacked, what: Carr
         failure = resizing(client, &resize, tty) => return Err(failure),
     };
     match carried {
-        Carried::All => exit.code().await,
-        Carried::Detached => Ok(0),
+        Carried::All => exit.code().await.map(Some),
+        Carried::Detached => Ok(None),
     }
 }
 
@@ -139,7 +159,9 @@ impl Exit {
 
     /// The exit code, once there is one.
     pub async fn code(self) -> Result<u8> {
-        let answer: WaitResponse = self.0.json().await?;
+        let answer: WaitResponse = self.0.json().await.map_err(|error| {
+            Failure::Code(format!("error waiting for container: {}", Failure::from(error).message()), 125)
+        })?;
         match answer.error {
             Some(error) if !error.message.is_empty() => {
                 Err(Failure::Code(format!("Error waiting for container: {}", error.message), 125))

@@ -74,5 +74,5 @@ async fn attached(invocation: &Invocation, name: &str) -> Result<u8> {
     client.command(&path(&id, "start"), Query::new()).await?;
     let detach_keys = invocation.parsed.filled("detach-keys");
     let what = Carry { stdin, tty, detach_keys, signals_passed: !tty };
-    supervise(client, &id, hijacked, what, exit).await
+    Ok(supervise(client, &id, hijacked, what, exit).await?.unwrap_or(0))
 }
