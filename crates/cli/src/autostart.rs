@@ -1,4 +1,4 @@
-//! Starts the daemon when nobody said which one to use and none listens at the default socket.
+//! Starts the daemon when the one at the default socket is meant and none listens there.
 //!
 //! Only root can do that; everyone else is told what to do by the failing connection. `BOXSHIP_NO_AUTOSTART=1` turns
 //! it off.
@@ -9,6 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use boxship_oci::go::boolean;
 
 use crate::failure::{Failure, Result};
 use crate::globals::DEFAULT_SOCKET;
@@ -30,8 +32,10 @@ pub fn leave_session() {
 
 /// Returns at once when somebody listens.
 pub async fn ensure(program: &str) -> Result<()> {
-    let off = env::var("BOXSHIP_NO_AUTOSTART").is_ok_and(|value| !value.is_empty() && value != "0");
-    if listens() || off || !rustix::process::geteuid().is_root() {
+    if listens()
+        || env::var("BOXSHIP_NO_AUTOSTART").is_ok_and(|value| is_off(&value))
+        || !rustix::process::geteuid().is_root()
+    {
         return Ok(());
     }
     let failed =
@@ -66,6 +70,11 @@ pub async fn ensure(program: &str) -> Result<()> {
     Ok(())
 }
 
+/// What turns it off: anything but nothing and Go's ways to say no.
+fn is_off(value: &str) -> bool {
+    !value.is_empty() && boolean(value) != Ok(false)
+}
+
 fn listens() -> bool {
     Path::new(DEFAULT_SOCKET).exists() && std::os::unix::net::UnixStream::connect(DEFAULT_SOCKET).is_ok()
 }
@@ -78,4 +87,18 @@ async fn listens_soon() -> bool {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_off;
+
+    #[test]
+    fn what_turns_it_off() {
+        for (value, off) in
+            [("1", true), ("true", true), ("yes", true), ("0", false), ("false", false), ("", false)]
+        {
+            assert_eq!(is_off(value), off, "{value:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::absent;
 use crate::command::{Command, Group};
 use crate::failure::{Failure, Result};
 use crate::flags::{self, Flag, Parsed, UsageError};
@@ -44,6 +45,10 @@ fn run(program: &str, words: Vec<String>) -> u8 {
     }
     if rest[0] == "help" {
         return help(program, &rest[1..]);
+    }
+    if let Some((name, instead)) = absent::find(&rest) {
+        eprintln!("{program}: '{name}' is not offered by this version: {instead}");
+        return 1;
     }
     let globals = Globals::new(globals);
     match tree::find(&rest) {
@@ -103,6 +108,7 @@ fn call(program: &str, command: &'static Command, path: String, rest: &[String],
             print!("{}", command_help(program, command, &path));
             return Ok(0);
         }
+        globals.check()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::new(format!("start the event loop: {e}")))?;
         let invocation = Invocation::new(program.to_string(), path.clone(), parsed, globals);

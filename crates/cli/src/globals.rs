@@ -20,8 +20,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::value("host", "string", "Daemon to speak to: unix://, tcp:// or ssh://").short('H'),
     Flag::value("log-level", "string", "How much to tell (debug, info, warn, error, fatal)")
         .short('l')
-        .default("info")
-        .check(level),
+        .default("info"),
     Flag::switch("tls", "Use TLS; implied by --tlsverify"),
     Flag::value("tlscacert", "string", "Trust certificates signed by this CA only")
         .default("~/.docker/ca.pem"),
@@ -31,13 +30,6 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch("version", "Print the version and end").short('v'),
     Flag::switch("help", "Print usage").short('h'),
 ];
-
-fn level(text: &str) -> std::result::Result<(), String> {
-    match text {
-        "debug" | "info" | "warn" | "error" | "fatal" => Ok(()),
-        _ => Err("the levels are debug, info, warn, error and fatal".into()),
-    }
-}
 
 /// What was said before the command.
 #[derive(Debug, Default)]
@@ -49,6 +41,17 @@ impl Globals {
     /// Takes over the parsed flags.
     pub fn new(parsed: Parsed) -> Globals {
         Globals { parsed }
+    }
+
+    /// Judges what only running a command asks for: the name of the level.
+    pub fn check(&self) -> Result<()> {
+        const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"];
+        match self.parsed.filled("log-level") {
+            Some(level) if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) => {
+                Err(Failure::new(format!("Unable to parse logging level: {level}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The parsed flags.
@@ -87,12 +90,19 @@ impl Globals {
         };
         let address = match self.wanted() {
             Some(text) => text.parse::<Address>()?,
-            None => {
-                autostart::ensure(program).await?;
-                Address::Unix(DEFAULT_SOCKET.into())
-            }
+            None => Address::Unix(DEFAULT_SOCKET.into()),
         };
-        Ok(Client::new(address, self.tls(), version))
+        let usual = address == Address::Unix(DEFAULT_SOCKET.into());
+        if usual {
+            autostart::ensure(program).await?;
+        }
+        let client = Client::new(address, self.tls(), version);
+        if !usual {
+            return Ok(client);
+        }
+        // A daemon on its way out may have taken the connection that showed it: asked again, there is another.
+        let program = program.to_string();
+        Ok(client.reviving(move || Box::pin(async move { autostart::ensure(&program).await.is_ok() })))
     }
 
     fn tls(&self) -> Option<TlsFiles> {

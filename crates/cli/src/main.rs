@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod absent;
 mod autostart;
 mod client_role;
 mod command;

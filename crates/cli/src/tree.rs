@@ -27,6 +27,7 @@ const COMMON: &[&Command] = &[
 /// All others.
 const FURTHER: &[&Command] = &[
     &container::attach::ATTACH,
+    &container::commit::COMMIT,
     &container::create::CREATE,
     &container::diff::DIFF,
     &system::events::EVENTS,
@@ -58,6 +59,7 @@ const CONTAINER: Group = Group {
     about: "Manage containers",
     commands: &[
         (&["attach"], &container::attach::ATTACH),
+        (&["commit"], &container::commit::COMMIT),
         (&["create"], &container::create::CREATE),
         (&["diff"], &container::diff::DIFF),
         (&["exec"], &container::exec::EXEC),

@@ -1,6 +1,7 @@
 //! Commands on containers.
 
 pub mod attach;
+pub mod commit;
 pub mod create;
 pub mod diff;
 pub mod exec;
