@@ -1,6 +1,7 @@
 //! How a command fails: what it says, and with which code it exits.
 
 use boxship_client::Error;
+use boxship_sys::error::plain;
 
 use crate::flags::UsageError;
 
@@ -72,8 +73,9 @@ fn client_message(error: &Error) -> String {
     match error {
         Error::Daemon { message, .. } => format!("Error response from daemon: {message}"),
         Error::Connect { address, source } => format!(
-            "Cannot connect to the Boxship daemon at {address}. Is the daemon running? ({source})\n\
-             Start it as root with 'boxship daemon', or name another with -H or DOCKER_HOST."
+            "Cannot connect to the Boxship daemon at {address}. Is the daemon running? ({})\n\
+             Start it as root with 'boxship daemon', or name another with -H or DOCKER_HOST.",
+            plain(&source.to_string()).to_lowercase()
         ),
         Error::Permission { address } => format!(
             "permission denied while trying to connect to the daemon socket at {address}\n\
@@ -84,6 +86,6 @@ fn client_message(error: &Error) -> String {
                 "error during connect: {why}\nDoes the daemon speak TLS? Then use --tlsverify or DOCKER_TLS_VERIFY=1."
             )
         }
-        other => other.to_string(),
+        other => plain(&other.to_string()),
     }
 }

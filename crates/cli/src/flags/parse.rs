@@ -104,7 +104,9 @@ fn read_long(
             rest.next().ok_or_else(|| UsageError(format!("flag needs an argument: --{name}")))?.clone()
         }
     };
-    accept(flag, value, parsed)
+    // Who used the other spelling is told of that one.
+    let named = if flag.alias == Some(name) { format!("--{name}") } else { flag.spelled() };
+    accept(flag, &named, value, parsed)
 }
 
 fn read_letters(
@@ -122,30 +124,28 @@ fn read_letters(
         let flag = flag.ok_or_else(unknown)?;
         let tail = left.as_str();
         if let Some(value) = tail.strip_prefix('=') {
-            return accept(flag, value.to_string(), parsed);
+            return accept(flag, &flag.spelled(), value.to_string(), parsed);
         }
         if flag.kind == Kind::Bool {
-            accept(flag, "true".into(), parsed)?;
+            accept(flag, &flag.spelled(), "true".into(), parsed)?;
             continue;
         }
         if !tail.is_empty() {
-            return accept(flag, tail.to_string(), parsed);
+            return accept(flag, &flag.spelled(), tail.to_string(), parsed);
         }
         let missing = || UsageError(format!("flag needs an argument: {}", quoted()));
-        return accept(flag, rest.next().ok_or_else(missing)?.clone(), parsed);
+        return accept(flag, &flag.spelled(), rest.next().ok_or_else(missing)?.clone(), parsed);
     }
     Ok(())
 }
 
-fn accept(flag: &Flag, value: String, parsed: &mut Parsed) -> Result<(), UsageError> {
+fn accept(flag: &Flag, named: &str, value: String, parsed: &mut Parsed) -> Result<(), UsageError> {
     let checked = match (flag.kind, flag.check) {
         (Kind::Bool, _) => boolean(&value).map(drop),
         (_, Some(check)) => check(&value),
         _ => Ok(()),
     };
-    checked.map_err(|why| {
-        UsageError(format!("invalid argument {value:?} for {:?} flag: {why}", flag.spelled()))
-    })?;
+    checked.map_err(|why| UsageError(format!("invalid argument {value:?} for {named:?} flag: {why}")))?;
     parsed.values.push((flag.name, value));
     Ok(())
 }
@@ -162,7 +162,7 @@ mod tests {
         Flag::value("name", "string", ""),
         Flag::list("env", "").short('e'),
         Flag::value("timeout", "int", "").short('t').check(integer),
-        Flag::value("last", "int", "").short('n').check(integer),
+        Flag::value("last", "int", "").short('n').check(integer).alias("final"),
     ];
 
     fn read(line: &str, mixed: bool) -> Result<Parsed, UsageError> {
@@ -202,6 +202,10 @@ mod tests {
             (
                 "-n x",
                 "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
+            (
+                "--final x",
+                "invalid argument \"x\" for \"--final\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
             ),
             ("---x", "bad flag syntax: ---x"),
         ] {

@@ -3,7 +3,6 @@
 /// The flags of `run` and `create` that this version refuses, with what there is instead.
 pub const REFUSED: &[(&str, &str)] = &[
     ("publish", "published ports are not supported in this version; use --network host"),
-    ("publish-all", "published ports are not supported in this version; use --network host"),
     ("network-alias", "user-defined networks are not supported in this version"),
     ("link", "links are not supported in this version; use --network container:NAME"),
     ("link-local-ip", "user-defined networks are not supported in this version"),

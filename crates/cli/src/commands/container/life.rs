@@ -13,7 +13,6 @@ const STOPPING: &[Flag] = &[
     Flag::value("signal", "string", "Signal that asks it to stop").short('s'),
     Flag::value("timeout", "int", "Seconds until it is killed; -1 waits for ever")
         .short('t')
-        .default("0")
         .check(integer)
         .alias("time"),
 ];

@@ -71,6 +71,10 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
     // Docker asks for sizes when the template uses them.
     let uses_size = given.contains(".Size") || given.replace(' ', "") == "{{json.}}";
     let size = parsed.on("size") || uses_size && !parsed.given("size");
+    if !given.is_empty() {
+        // Tried before the list is asked for: a template is right or wrong whatever there is to list.
+        shown(given, &[row(&Summary::default(), true)])?;
+    }
     let filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
     let mut query = Query::new().flag("all", parsed.on("all")).flag("size", size);
     query = query.maybe("limit", last.filter(|last| *last >= 0));
@@ -83,15 +87,17 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
         "" | "table" if size => format!("{}\t{{{{.Size}}}}", LISTING.table),
         given => given.to_string(),
     };
-    // The template was tried before the list was asked for; that failure has other words.
-    let text = format::listing(&LISTING, &format, &rows).map_err(|failure| {
+    invocation.print(shown(&format, &rows)?)?;
+    Ok(0)
+}
+
+fn shown(format: &str, rows: &[Row]) -> Result<String> {
+    format::listing(&LISTING, format, rows).map_err(|failure| {
         let message = failure.message();
         let bare = message.strip_prefix("template parsing error: ").unwrap_or(&message);
         let verb = if bare.contains("executing \"") { "execute" } else { "parse" };
         Failure::new(format!("failed to {verb} template: {bare}"))
-    });
-    invocation.print(text?)?;
-    Ok(0)
+    })
 }
 
 /// The row of a container; with `cut`, long values are shortened.
@@ -216,6 +222,15 @@ mod tests {
         assert_eq!(ports(&[port("0.0.0.0", 80, 8080, "tcp")]), "0.0.0.0:8080->80/tcp");
         assert_eq!(ports(&[port("::", 80, 80, "tcp"), port("::", 81, 81, "tcp")]), "[::]:80-81->80-81/tcp");
         assert_eq!(ports(&[port("", 53, 0, "udp"), port("", 53, 0, "tcp")]), "53/tcp, 53/udp");
+    }
+
+    #[test]
+    fn a_template_is_tried_on_nothing() {
+        let tried = |format| shown(format, &[row(&Summary::default(), true)]).map_err(|f| f.message());
+        for format in ["{{.ID}}", "table {{.Names}}\t{{.Label \"x\"}}", "json", "{{json .}}", "table"] {
+            assert!(tried(format).is_ok(), "{format}");
+        }
+        assert!(tried("{{.Bogus}}").unwrap_err().contains("can't evaluate field Bogus"));
     }
 
     #[test]

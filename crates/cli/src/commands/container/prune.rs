@@ -29,7 +29,7 @@ pub const PRUNE: Command = Command {
 async fn prune(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     if !parsed.on("force") && !invocation.confirm("WARNING! This will remove all stopped containers.")? {
-        return Err(Failure::new("container prune has been cancelled"));
+        return Ok(0);
     }
     let filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
     let (text, space) = containers(invocation, &filters).await?;

@@ -32,16 +32,22 @@ async fn rm(invocation: &Invocation) -> Result<u8> {
     let force = parsed.on("force");
     let query =
         Query::new().flag("v", parsed.on("volumes")).flag("link", parsed.on("link")).flag("force", force);
-    invocation
-        .each(|name| {
-            let query = query.clone();
-            async move {
-                let name = name.trim_matches('/');
-                if name.is_empty() {
-                    return Err(Failure::new("container name cannot be empty"));
-                }
-                client.delete(&path(name, ""), query).await.map(drop).map_err(Failure::from)
+    let mut code = 0;
+    for name in &parsed.operands {
+        let bare = name.trim_matches('/');
+        let removed = match bare.is_empty() {
+            true => Err(Failure::new("container name cannot be empty")),
+            false => client.delete(&path(bare, ""), query.clone()).await.map_err(Failure::from),
+        };
+        match removed {
+            Ok(_) => invocation.line(name)?,
+            Err(failure) => {
+                // Who forces it wants it gone, and it is not there.
+                let gone = matches!(&failure, Failure::Client(error) if error.status() == Some(404));
+                invocation.complain(failure.message());
+                code = if force && gone { code } else { 1 };
             }
-        })
-        .await
+        }
+    }
+    Ok(code)
 }

@@ -38,7 +38,7 @@ async fn prune(invocation: &Invocation) -> Result<u8> {
         false => "WARNING! This will remove all dangling images.",
     };
     if !parsed.on("force") && !invocation.confirm(warning)? {
-        return Err(Failure::new("image prune has been cancelled"));
+        return Ok(0);
     }
     let filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
     let (text, space) = images(invocation, filters, all).await?;

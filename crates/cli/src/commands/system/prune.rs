@@ -45,7 +45,7 @@ async fn prune(invocation: &Invocation) -> Result<u8> {
     let question =
         format!("WARNING! This will remove:\n  - all stopped containers\n  - {images}\n{filtered}");
     if !parsed.on("force") && !invocation.confirm(&question)? {
-        return Err(Failure::new("system prune has been cancelled"));
+        return Ok(0);
     }
     let filters = pairs::filters(&given).map_err(Failure::new)?;
     let (removed, container_space) = container::prune::containers(invocation, &filters).await?;
