@@ -9,6 +9,7 @@ mod errors;
 mod exec;
 mod images;
 mod isolation;
+mod leaving;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -92,6 +92,14 @@ fn exec_and_detach_and_attach() {
         terminal.send(&["exit 4", "Enter"]);
         terminal.expect("ended:4");
         drop(terminal);
+        for line in ["exec -it box sh", "attach box"] {
+            let terminal = Terminal::open(&host, "leave", &format!("{client} {line}"));
+            terminal.send(&["", "Enter"]);
+            terminal.expect("/ #");
+            terminal.send(&["C-p", "C-q"]);
+            terminal.expect("read escape sequence");
+            terminal.expect("ended:1");
+        }
         let terminal = Terminal::open(&host, "attach", &format!("{client} attach box"));
         terminal.send(&["", "Enter"]);
         terminal.send(&["exit 5", "Enter"]);
