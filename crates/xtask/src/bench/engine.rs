@@ -73,8 +73,21 @@ impl Engine {
     /// A command of this engine's command line.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.globals).args(arguments);
+        command.args(&self.globals);
+        // Without CAP_SYS_RESOURCE podman can't raise limits to what it takes for granted.
+        let limits: &[&str] = match (self.name.as_str(), arguments.first()) {
+            ("podman", Some(&"run" | &"create")) => {
+                &["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000"]
+            }
+            _ => &[],
+        };
+        command.args(arguments.first()).args(limits).args(arguments.iter().skip(1));
         command
+    }
+
+    /// Runs a command to its end without output; its last words when it fails.
+    pub fn attempt(&self, arguments: &[&str]) -> Result<(), String> {
+        super::attempt(&mut self.command(arguments))
     }
 
     /// Runs a command to its end without output.

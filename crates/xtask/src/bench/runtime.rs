@@ -38,7 +38,7 @@ pub fn measure(exe: &Path, rounds: usize) -> Result<(), String> {
                         .arg("-b")
                         .arg(bundle)
                         .arg(&id);
-                    super::must(&mut command);
+                    super::attempt(&mut command)
                 }),
             }
         }),
