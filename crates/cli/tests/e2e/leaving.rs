@@ -53,7 +53,8 @@ fn a_daemon_that_dies_is_an_unexpected_end() {
         let command = |host: &Host| if docker { host.docker_command() } else { host.boxship_command() };
         let run = spawned(command(&host), "run --name other busybox sleep 100");
         running(&host, "other");
-        let others = ["logs -f box", "wait box", "events"].map(|line| spawned(command(&host), line));
+        let others =
+            ["logs -f box", "wait box", "events", "attach box"].map(|line| spawned(command(&host), line));
         std::thread::sleep(std::time::Duration::from_millis(500));
         host.kill_daemon();
         let (code, text) = said(&run.wait_with_output().unwrap());

@@ -1,7 +1,7 @@
 //! `exec`: a further command in a running container.
 
 use boxship_api::exec::{ExecCreateRequest, ExecCreateResponse, ExecInspectResponse, ExecStartRequest};
-use boxship_client::{Client, Query};
+use boxship_client::{Client, Error, Query};
 
 use super::attach::DETACHED;
 use super::path;
@@ -80,6 +80,10 @@ async fn exec(invocation: &Invocation) -> Result<u8> {
 
 /// The exit code; a command that still runs was detached from.
 async fn code(client: &Client, path: &str) -> Result<u8> {
-    let inspect: ExecInspectResponse = client.get(path, Query::new()).await?;
+    let inspect: ExecInspectResponse = match client.get(path, Query::new()).await {
+        // The output ended because the daemon is gone: nobody knows the code.
+        Err(Error::Connect { .. }) => return Ok(255),
+        other => other?,
+    };
     Ok(if inspect.running { 0 } else { inspect.exit_code.unwrap_or(0) as u8 })
 }

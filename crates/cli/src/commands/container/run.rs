@@ -148,19 +148,27 @@ pub async fn resizing(client: &Client, path: &str, tty: bool) -> Failure {
 }
 
 /// The exit that a container will have.
-pub struct Exit(Body);
+pub struct Exit {
+    answer: Body,
+    /// `attach` tells a failure as it is.
+    bare: bool,
+}
 
 impl Exit {
     /// From here on the exit is not missed: the daemon has answered that it watches.
     pub async fn expect(client: &Client, id: &str, condition: &str) -> Result<Exit> {
         let query = Query::new().maybe("condition", (!condition.is_empty()).then_some(condition));
-        Ok(Exit(client.request(Method::POST, &path(id, "wait"), query, None::<&()>).await?))
+        let answer = client.request(Method::POST, &path(id, "wait"), query, None::<&()>).await?;
+        Ok(Exit { answer, bare: condition.is_empty() })
     }
 
     /// The exit code, once there is one.
     pub async fn code(self) -> Result<u8> {
-        let answer: WaitResponse = self.0.json().await.map_err(|error| {
-            Failure::Code(format!("error waiting for container: {}", Failure::from(error).message()), 125)
+        let answer: WaitResponse = self.answer.json().await.map_err(|error| match self.bare {
+            true => Failure::from(error),
+            false => {
+                Failure::Code(format!("error waiting for container: {}", Failure::from(error).message()), 125)
+            }
         })?;
         match answer.error {
             Some(error) if !error.message.is_empty() => {
