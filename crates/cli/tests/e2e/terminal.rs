@@ -66,6 +66,7 @@ fn a_shell_in_a_terminal() {
         terminal.send(&["clear; stty size", "Enter"]);
         terminal.expect("20 80");
         terminal.send(&["sleep 1000", "Enter"]);
+        eventually("it sleeps", || host.boxship(["top", "box"]).stdout.contains("sleep 1000"));
         terminal.send(&["C-c"]);
         terminal.send(&["echo code:$?", "Enter"]);
         terminal.expect("code:130");
