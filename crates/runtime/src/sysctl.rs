@@ -3,23 +3,12 @@
 
 use std::path::PathBuf;
 
+use boxship_oci::runtime::sysctl::IPC_PARAMETERS;
 use boxship_sys::namespace::Kind;
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result};
 use crate::plan::Namespaces;
-
-/// Parameters of the IPC namespace; `fs.mqueue.` beside them.
-const IPC: [&str; 8] = [
-    "kernel/msgmax",
-    "kernel/msgmnb",
-    "kernel/msgmni",
-    "kernel/sem",
-    "kernel/shmall",
-    "kernel/shmmax",
-    "kernel/shmmni",
-    "kernel/shm_rmid_forced",
-];
 
 /// Checks the parameters and turns their names into paths below `/proc/sys`.
 pub(crate) fn check(
@@ -59,7 +48,8 @@ fn path_of(name: &str) -> Option<String> {
 }
 
 fn check_namespace(name: &str, path: &str, namespaces: &Namespaces) -> Result<()> {
-    let needed = if IPC.contains(&path) || path.starts_with("fs/mqueue/") {
+    let of_ipc = IPC_PARAMETERS.iter().any(|parameter| path_of(parameter).as_deref() == Some(path));
+    let needed = if of_ipc || path.starts_with("fs/mqueue/") {
         Kind::Ipc
     } else if path.starts_with("net/") {
         Kind::Network

@@ -22,18 +22,10 @@ pub fn check_env(text: &str) -> Result<(), String> {
 
 /// `KEY=VALUE` of a sysctl that belongs to a namespace.
 pub fn check_sysctl(text: &str) -> Result<(), String> {
-    const ALLOWED: &[&str] = &[
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
     let fine = text.split_once('=').is_some_and(|(key, _)| {
-        ALLOWED.contains(&key) || key.starts_with("net.") || key.starts_with("fs.mqueue.")
+        boxship_oci::runtime::sysctl::IPC_PARAMETERS.contains(&key)
+            || key.starts_with("net.")
+            || key.starts_with("fs.mqueue.")
     });
     if fine { Ok(()) } else { Err(format!("sysctl '{text}' is not allowed")) }
 }

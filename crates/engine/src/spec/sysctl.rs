@@ -1,21 +1,11 @@
 //! Kernel parameters: which may be set for a container (only those of its own namespaces), and Docker's defaults.
 
 use boxship_api::container::HostConfig;
+use boxship_oci::runtime::sysctl::IPC_PARAMETERS;
 use indexmap::IndexMap;
 
 use super::{Inputs, namespaces};
 use crate::{Error, Result};
-
-const IPC_PARAMETERS: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
 
 /// The parameters of a container.
 pub fn parameters(inputs: &Inputs<'_>) -> IndexMap<String, String> {

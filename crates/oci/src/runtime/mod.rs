@@ -13,6 +13,7 @@ pub mod resources;
 pub mod seccomp;
 pub mod spec;
 pub mod state;
+pub mod sysctl;
 
 pub use capability::CAPABILITIES;
 pub use features::Features;
