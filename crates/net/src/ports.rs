@@ -1,0 +1,70 @@
+//! Ports of the host: chosen, and held by bound sockets so that no other program takes them while they are published.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A published port: what arrives at the host goes to the container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Published {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The host's address; unspecified (0.0.0.0, ::) for all of its family.
+    pub host_address: IpAddr,
+    /// The host's port.
+    pub host_port: u16,
+    /// The container's address, of the same family.
+    pub address: IpAddr,
+    /// The container's port.
+    pub port: u16,
+    /// The bridge the container is on.
+    pub bridge: String,
+}
+
+/// A host's port that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The host's addresses that all get the same port (0.0.0.0 and :: for "everywhere").
+    pub addresses: Vec<IpAddr>,
+    /// First and last port to try; 0..=0 for any of the ephemeral range (32768-60999 or the host's own).
+    pub first: u16,
+    /// See `first`.
+    pub last: u16,
+}
+
+/// Sockets that hold a port on its addresses; dropping it gives the port back.
+#[derive(Debug)]
+pub struct Held {
+    /// The port they hold.
+    pub port: u16,
+    _sockets: Vec<std::os::fd::OwnedFd>,
+}
+
+/// Which ports are held, also for protocols the kernel has no sockets for.
+#[derive(Debug, Default)]
+pub struct HostPorts {
+    _private: (),
+}
+
+impl HostPorts {
+    /// Takes the first port of the range that is free on all addresses.
+    pub fn hold(&self, _wanted: &Wanted) -> Result<Held> {
+        Err(Error::Invalid("unfinished".into()))
+    }
+}

@@ -1,0 +1,1 @@
+//! The registry server: the OCI distribution protocol over a folder of blobs.
