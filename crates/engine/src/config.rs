@@ -42,6 +42,8 @@ pub struct EngineConfig {
     pub seccomp_profile: String,
     /// Whether containers never gain privileges by default.
     pub no_new_privileges: bool,
+    /// The settings of networks.
+    pub network: crate::network::NetworkConfig,
     /// Default DNS servers, search domains and options.
     pub dns: Vec<String>,
     /// Default DNS search domains.
@@ -91,6 +93,7 @@ impl Default for EngineConfig {
             init: false,
             seccomp_profile: String::new(),
             no_new_privileges: false,
+            network: Default::default(),
             dns: Vec::new(),
             dns_search: Vec::new(),
             dns_opts: Vec::new(),

@@ -10,6 +10,7 @@ use crate::container::registry::Registry;
 use crate::container::request::Request;
 use crate::container::rows::Rows;
 use crate::events::Events;
+use crate::network::Networks;
 use crate::shim_link::Launcher;
 use crate::spec::Host;
 use crate::{EngineConfig, Error, Kind, Result, error::blocking, reconcile};
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) rows: Rows,
     /// Starts shims from a sealed copy of our executable.
     pub(crate) launcher: Launcher,
+    /// All networks. What touches the kernel is blocking.
+    pub(crate) networks: Networks,
     /// What the host offers.
     pub(crate) host: Host,
     /// The engine's own identifier, kept in the data root.
@@ -68,6 +71,7 @@ impl Engine {
                 execs: Execs::default(),
                 rows,
                 launcher,
+                networks: Networks::open(&id),
                 id,
                 closing: AtomicBool::new(false),
             })

@@ -14,6 +14,7 @@ mod error;
 pub mod events;
 pub mod image;
 mod info;
+pub mod network;
 mod reconcile;
 mod shim_link;
 pub mod spec;

@@ -1,0 +1,109 @@
+//! What the daemon tells the engine about networks at open. Read-only afterwards.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use boxship_net::ipam::Pool;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// How published ports meet the host's own input rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirewallMode {
+    /// As Docker: they bypass them.
+    #[default]
+    Docker,
+    /// A new connection has to pass the host's input rules first.
+    Honest,
+    /// The firewall is the administrator's: no table is made (`iptables: false`).
+    Off,
+}
+
+/// The settings of networks.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// The default bridge's link: `None` is our own, made at need; `none` says that there shall be no default bridge.
+    pub bridge: Option<String>,
+    /// The default bridge's own address with the prefix (`bip`).
+    pub bip: Option<Ipv4Net>,
+    /// The same for IPv6 (`bip6`).
+    pub bip6: Option<Ipv6Net>,
+    /// The part of the default bridge's subnet that addresses are given from.
+    pub fixed_cidr: Option<Ipv4Net>,
+    /// The default bridge's IPv6 subnet, or the part of it that addresses are given from.
+    pub fixed_cidr_v6: Option<Ipv6Net>,
+    /// The default bridge's default route, when it isn't the bridge.
+    pub default_gateway: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub default_gateway_v6: Option<Ipv6Addr>,
+    /// Whether the default bridge has IPv6.
+    pub ipv6: bool,
+    /// Packet size on the default bridge; 0: the kernel's.
+    pub mtu: u32,
+    /// Whether the default bridge's containers reach each other.
+    pub icc: bool,
+    /// Whether the default bridge's outgoing packets take the host's address.
+    pub ip_masq: bool,
+    /// Whether forwarding is turned on in the kernel where networks need it.
+    pub ip_forward: bool,
+    /// Where ports of the default bridge are published when nothing is said; `None`: everywhere.
+    pub host_binding: Option<IpAddr>,
+    /// Ranges that subnets are cut from; empty: Docker's.
+    pub pools: Vec<Pool>,
+    /// Default options of new networks, by driver.
+    pub default_options: BTreeMap<String, BTreeMap<String, String>>,
+    /// The addresses of `host-gateway`; empty: the default bridge's.
+    pub host_gateway: Vec<IpAddr>,
+    /// Whether other hosts may reach containers by their own addresses.
+    pub allow_direct_routing: bool,
+    /// How published ports meet the host's own rules.
+    pub firewall: FirewallMode,
+}
+
+impl NetworkConfig {
+    /// No default bridge, no firewall: nothing of the host is touched unless a network is created.
+    pub fn detached() -> Self {
+        Self { bridge: Some("none".to_owned()), firewall: FirewallMode::Off, ..Self::default() }
+    }
+
+    /// The subnets that `bip`, `bip6` and the fixed ranges pin the default bridge to.
+    pub fn has_bridge(&self) -> bool {
+        self.bridge.as_deref() != Some("none")
+    }
+
+    /// The pools in force.
+    pub fn pools(&self) -> Vec<Pool> {
+        if self.pools.is_empty() { Pool::defaults() } else { self.pools.clone() }
+    }
+
+    /// Every address range the administrator has spoken for.
+    pub fn spoken_for(&self) -> Vec<IpNet> {
+        let v4 = self.bip.map(|net| IpNet::V4(net.trunc()));
+        let v6 = self.bip6.map(|net| IpNet::V6(net.trunc()));
+        v4.into_iter().chain(v6).collect()
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            bridge: None,
+            bip: None,
+            bip6: None,
+            fixed_cidr: None,
+            fixed_cidr_v6: None,
+            default_gateway: None,
+            default_gateway_v6: None,
+            ipv6: false,
+            mtu: 0,
+            icc: true,
+            ip_masq: true,
+            ip_forward: true,
+            host_binding: None,
+            pools: Vec::new(),
+            default_options: BTreeMap::new(),
+            host_gateway: Vec::new(),
+            allow_direct_routing: false,
+            firewall: FirewallMode::Docker,
+        }
+    }
+}
