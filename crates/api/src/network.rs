@@ -1,4 +1,4 @@
-//! Networks on the wire: a container's network settings and endpoints, and the list of networks.
+//! Networks on the wire: settings and endpoints of containers, networks themselves, and how packets travel.
 
 use crate::json::wire;
 use crate::port::PortMap;
@@ -210,6 +210,86 @@ wire! {
         /// The IPv6 address with its prefix.
         #[serde(rename = "IPv6Address")]
         pub ipv6_address: String,
+    }
+
+    /// `POST /networks/create`: a network to be made.
+    pub struct CreateRequest {
+        /// Its name.
+        pub name: String,
+        /// Obsolete: names are always unique.
+        opt check_duplicate: Option<bool>,
+        /// Its driver; empty for `bridge`.
+        pub driver: String,
+        /// `local` or `swarm`; empty for the driver's own.
+        pub scope: String,
+        /// Whether it has IPv4; `null` for the driver's default.
+        #[serde(rename = "EnableIPv4")]
+        opt enable_ipv4: Option<bool>,
+        /// Whether it has IPv6; `null` for the driver's default.
+        #[serde(rename = "EnableIPv6")]
+        opt enable_ipv6: Option<bool>,
+        /// Its addresses.
+        #[serde(rename = "IPAM")]
+        pub ipam: Option<Ipam>,
+        /// Whether it is cut off from outside.
+        pub internal: bool,
+        /// Whether containers may attach to a global network.
+        pub attachable: bool,
+        /// Whether it is the swarm's routing mesh.
+        pub ingress: bool,
+        /// Whether it is only a configuration.
+        pub config_only: bool,
+        /// The network its configuration is taken from.
+        pub config_from: Option<ConfigReference>,
+        /// Options of the driver.
+        pub options: Option<BTreeMap<String, String>>,
+        /// Its labels.
+        pub labels: Option<BTreeMap<String, String>>,
+    }
+
+    /// The network that was made.
+    pub struct CreateResponse {
+        /// Its identifier.
+        pub id: String,
+        /// What the user should know.
+        pub warning: String,
+    }
+
+    /// `POST /networks/{id}/connect`.
+    pub struct ConnectRequest {
+        /// The container.
+        pub container: String,
+        /// What is asked for its endpoint.
+        opt endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// `POST /networks/{id}/disconnect`.
+    pub struct DisconnectRequest {
+        /// The container.
+        pub container: String,
+        /// Whether it is done even when the container is gone.
+        pub force: bool,
+    }
+
+    /// `GET /boxship/network/why`: how a packet to an address would travel.
+    pub struct Why {
+        /// What becomes of it, in one word: `delivered`, `refused` or `dropped`.
+        pub verdict: String,
+        /// The same in one sentence.
+        pub summary: String,
+        /// The stations on its way, in their order.
+        pub steps: Vec<WhyStep>,
+    }
+
+    /// One station of a packet's way.
+    pub struct WhyStep {
+        /// Where: `prerouting`, `forward`, `container web`.
+        #[serde(rename = "Where")]
+        pub place: String,
+        /// What happens to it there.
+        pub what: String,
+        /// The rule that decides, as `nft` writes it.
+        opt rule: String,
     }
 
     /// `POST /networks/prune`.
