@@ -12,6 +12,7 @@ pub mod heap;
 pub mod inherited;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod path;
 pub mod process;
 pub mod pty;
