@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use boxship_sys::Errno;
+use boxship_sys::error::text;
+
 /// The outcome of an operation on the network.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,6 +22,18 @@ pub enum Error {
         /// The kernel's answer.
         #[source]
         source: boxship_sys::Error,
+    },
+    /// The kernel answered a message of ours with an error: `operation` on `object`, with its words if it had any.
+    #[error("{operation} {object}: {}{}", text(*.errno), in_parentheses(.detail))]
+    Refused {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// On what.
+        object: String,
+        /// The kernel's number.
+        errno: Errno,
+        /// The kernel's words beyond the number; often empty.
+        detail: String,
     },
     /// No address is left in the pool.
     #[error("no available IPv{version} addresses on this network's address pools: {pool}")]
@@ -48,4 +63,19 @@ pub enum Error {
     /// Anything else that was asked for and cannot be.
     #[error("{0}")]
     Invalid(String),
+}
+
+impl Error {
+    /// The kernel's number, if it was the kernel that refused.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Error::Kernel { source, .. } => Some(source.errno),
+            Error::Refused { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+}
+
+fn in_parentheses(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(" ({detail})") }
 }

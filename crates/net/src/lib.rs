@@ -13,6 +13,7 @@ pub mod ipam;
 pub mod link;
 pub mod mac;
 pub mod namespace;
+pub mod netlink;
 pub mod ports;
 pub mod resolver;
 
