@@ -1,7 +1,7 @@
 //! Which commands there are, and the help that lists them.
 
 use crate::command::{Command, Group};
-use crate::commands::{container, image, inspect, system};
+use crate::commands::{container, image, inspect, network, system};
 use crate::flags;
 use crate::globals;
 
@@ -101,6 +101,21 @@ const IMAGE: Group = Group {
     ],
 };
 
+const NETWORK: Group = Group {
+    name: "network",
+    about: "Manage networks",
+    commands: &[
+        (&["connect"], &network::connect::CONNECT),
+        (&["create"], &network::create::CREATE),
+        (&["disconnect"], &network::disconnect::DISCONNECT),
+        (&["inspect"], &inspect::NETWORK),
+        (&["ls", "list"], &network::ls::LS),
+        (&["prune"], &network::prune::PRUNE),
+        (&["rm", "remove"], &network::rm::RM),
+        (&["why"], &network::why::WHY),
+    ],
+};
+
 const SYSTEM: Group = Group {
     name: "system",
     about: "Manage the engine",
@@ -112,7 +127,7 @@ const SYSTEM: Group = Group {
     ],
 };
 
-const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &SYSTEM];
+const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &NETWORK, &SYSTEM];
 
 /// Roles of the executable that are no commands of the client.
 const ROLES: &[(&str, &str)] =

@@ -1,4 +1,4 @@
-//! `inspect`, `container inspect`, `image inspect`: everything about a thing, as JSON or by a template.
+//! `inspect`, `container inspect`, `image inspect`, `network inspect`: everything about a thing, as JSON or by a template.
 
 use boxship_client::{Client, Query};
 use http::Method;
@@ -45,7 +45,16 @@ pub const IMAGE: Command = Command {
     ..INSPECT
 };
 
-/// The types that `--type` knows; containers and images are here.
+/// `network inspect`.
+pub const NETWORK: Command = Command {
+    usage: "[OPTIONS] NETWORK [NETWORK...]",
+    about: "Display detailed information on one or more networks",
+    flags: &[FORMAT, Flag::switch("verbose", "Verbose output for diagnostics").short('v')],
+    action: action!(|i| inspect(i, Some("network"))),
+    ..INSPECT
+};
+
+/// The types that `--type` knows; containers, images and networks are here.
 const TYPES: &[&str] =
     &["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
 
@@ -61,9 +70,11 @@ async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
                 TYPES.join("\", \"")
             )));
         }
-        Some("container" | "image") => parsed.text("type"),
+        Some("container" | "image" | "network") => parsed.text("type"),
         Some(other) => {
-            return Err(Failure::new(format!("--type {other}: only containers and images can be inspected")));
+            return Err(Failure::new(format!(
+                "--type {other}: only containers, images and networks can be inspected"
+            )));
         }
         None => kind,
     };
@@ -107,32 +118,38 @@ async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
     if errors.is_empty() { Ok(0) } else { Err(Failure::new(errors.join("\n"))) }
 }
 
-/// One thing; without a type a container of that name comes before an image.
+/// One thing; without a type a container of that name comes before an image, and that before a network.
 async fn object(invocation: &Invocation, client: &Client, kind: Option<&str>, name: &str) -> Result<Json> {
     let parsed = &invocation.parsed;
     let fetch = async |path: String, query: Query| -> Result<Json> {
         Ok(client.request(Method::GET, &path, query, None::<&()>).await?.json::<Json>().await?)
     };
     let container = || format!("/containers/{}/json", Client::segment(name));
-    if kind != Some("image") {
+    if kind.is_none_or(|kind| kind == "container") {
         let size = Query::new().flag("size", parsed.on("size"));
         match fetch(container(), size).await {
             Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {}
             other => return other,
         }
     }
-    let platform = image::platform_json(parsed.filled("platform"))?;
-    match fetch(image::path(name, "json"), Query::new().maybe("platform", platform)).await {
+    let ignored = |kind_found: &str| {
+        if parsed.on("size") && kind.is_none() {
+            invocation.complain(format!("WARNING: --size ignored for {kind_found}"));
+        }
+    };
+    if kind.is_none_or(|kind| kind == "image") {
+        let platform = image::platform_json(parsed.filled("platform"))?;
+        match fetch(image::path(name, "json"), Query::new().maybe("platform", platform)).await {
+            Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {}
+            other => return other.inspect(|_| ignored("image")),
+        }
+    }
+    let query = Query::new().flag("verbose", parsed.on("verbose"));
+    match fetch(format!("/networks/{}", Client::segment(name)), query).await {
         Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {
             Err(Failure::new(format!("Error: No such object: {name}")))
         }
-        Ok(found) => {
-            if parsed.on("size") && kind.is_none() {
-                invocation.complain("WARNING: --size ignored for image");
-            }
-            Ok(found)
-        }
-        other => other,
+        other => other.inspect(|_| ignored("network")),
     }
 }
 
@@ -154,6 +171,9 @@ fn complete(thing: &mut Json) {
         "Config",
         &["Cmd", "Entrypoint", "Env", "ExposedPorts", "Volumes", "Labels", "Healthcheck", "OnBuild", "Shell"],
     )];
+    if thing.get("IPAM").is_some() {
+        return complete_network(thing);
+    }
     let container = thing.get("State").is_some();
     for (part, names) in if container { CONTAINER } else { IMAGE } {
         names.iter().for_each(|name| thing.fill(part, name, Json::Null));
@@ -164,5 +184,16 @@ fn complete(thing: &mut Json) {
     if !container {
         ["User", "WorkingDir", "StopSignal"].iter().for_each(|name| thing.fill("Config", name, "".into()));
         ["Variant", "OsVersion", "Created"].iter().for_each(|name| thing.fill("", name, "".into()));
+    }
+}
+
+/// The same for a network: the fields of a subnet that has no gateway, no range, no addresses kept apart.
+fn complete_network(thing: &mut Json) {
+    let config = thing.at("IPAM").and_then(|ipam| ipam.at("Config"));
+    let Some(Json::List(subnets)) = config else { return };
+    for subnet in subnets {
+        let auxiliary = subnet.get("AuxiliaryAddresses").cloned().unwrap_or(Json::Null);
+        subnet.fill("", "AuxAddress", auxiliary);
+        ["Subnet", "IPRange", "Gateway"].iter().for_each(|name| subnet.fill("", name, "".into()));
     }
 }

@@ -38,6 +38,14 @@ impl Json {
         }
     }
 
+    /// The same, to be changed.
+    pub fn at(&mut self, key: &str) -> Option<&mut Json> {
+        match self {
+            Json::Object(pairs) => pairs.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
     /// Adds `name`, for templates alone, to the object at `part` (or to this one) unless it is there.
     pub fn fill(&mut self, part: &str, name: &str, value: Json) {
         let Json::Object(pairs) = self else { return };

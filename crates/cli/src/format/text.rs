@@ -1,4 +1,6 @@
-//! Pieces of text as tables show them: short ids, ellipses, Go's quotes.
+//! Pieces of text as tables show them: short ids, ellipses, Go's quotes, the order of names.
+
+use std::cmp::Ordering;
 
 /// The first twelve digits of an id, without its algorithm.
 pub fn short_id(id: &str) -> String {
@@ -25,6 +27,32 @@ fn columns(letter: char) -> usize {
         0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
         | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x20000..=0x3fffd);
     if wide { 2 } else { 1 }
+}
+
+/// The order in which Docker sorts names: digits by the number they are, so that `web2` stands before `web10`.
+pub fn natural(one: &str, other: &str) -> Ordering {
+    let (mut left, mut right) = (one, other);
+    while let (Some(a), Some(b)) = (left.chars().next(), right.chars().next()) {
+        let order = if a.is_ascii_digit() && b.is_ascii_digit() {
+            let (a, b) = (digits(&mut left), digits(&mut right));
+            a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+        } else {
+            (left, right) = (&left[a.len_utf8()..], &right[b.len_utf8()..]);
+            a.cmp(&b)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len()).then_with(|| one.cmp(other))
+}
+
+/// Takes the digits at the front; gives them without leading zeros.
+fn digits<'a>(text: &mut &'a str) -> &'a str {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number;
+    (number, *text) = text.split_at(end);
+    number.trim_start_matches('0')
 }
 
 /// A string in Go's quotes.
@@ -55,6 +83,36 @@ pub fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_ordered_by_their_numbers() {
+        let mut names = [
+            "web10",
+            "web2",
+            "80/tcp -> [::]:80",
+            "8/tcp",
+            "web02",
+            "web",
+            "é",
+            "Web",
+            "99999999999999999999999",
+        ];
+        names.sort_by(|one, other| natural(one, other));
+        assert_eq!(
+            names,
+            [
+                "8/tcp",
+                "80/tcp -> [::]:80",
+                "99999999999999999999999",
+                "Web",
+                "web",
+                "web02",
+                "web2",
+                "web10",
+                "é"
+            ]
+        );
+    }
 
     #[test]
     fn pieces() {

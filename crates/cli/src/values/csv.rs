@@ -51,6 +51,17 @@ fn quoted_field(mut rest: &str) -> Result<(String, &str), String> {
     }
 }
 
+/// Checks the value of a flag that takes such a record, or nothing.
+pub fn check(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { fields(text).map(drop) }
+}
+
+/// The fields of all values of a flag.
+pub fn list(values: &[String]) -> Result<Vec<String>, String> {
+    let lists = values.iter().filter(|text| !text.is_empty()).map(|text| fields(text));
+    Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

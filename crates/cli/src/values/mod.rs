@@ -1,7 +1,7 @@
 //! Values of flags: text in, value or Docker's complaint out. Pure but for the files that a flag names.
 
 pub mod cpus;
-mod csv;
+pub mod csv;
 pub mod device;
 pub mod duration;
 pub mod environment;
@@ -10,6 +10,7 @@ pub mod mount;
 pub mod names;
 pub mod network;
 pub mod pairs;
+pub mod port;
 pub mod refused;
 pub mod restart;
 pub mod security;

@@ -2,13 +2,6 @@
 
 /// The flags of `run` and `create` that this version refuses, with what there is instead.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("publish", "published ports are not supported in this version; use --network host"),
-    ("network-alias", "user-defined networks are not supported in this version"),
-    ("link", "links are not supported in this version; use --network container:NAME"),
-    ("link-local-ip", "user-defined networks are not supported in this version"),
-    ("ip", "user-defined networks are not supported in this version"),
-    ("ip6", "user-defined networks are not supported in this version"),
-    ("mac-address", "user-defined networks are not supported in this version"),
     ("volumes-from", "volumes are not supported in this version; use --volume with folders of the host"),
     ("volume-driver", "volumes are not supported in this version; use --volume with folders of the host"),
     ("gpus", "GPUs are not supported; give single devices with --device"),

@@ -77,6 +77,20 @@ pub fn rfc3339(seconds: i64) -> String {
     text.strip_suffix("+00:00").map_or(text.clone(), |text| format!("{text}Z"))
 }
 
+/// A moment of the API, RFC 3339, as Go spells it: `2026-01-02 15:04:05.25 +0000 UTC`.
+pub fn spelled(moment: &str) -> String {
+    let Some((day, rest)) = moment.split_once('T') else { return moment.to_string() };
+    let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
+    let zone = match &rest[at..] {
+        "Z" | "" => "+0000 UTC".to_string(),
+        offset => {
+            let offset = offset.replace(':', "");
+            format!("{offset} {offset}")
+        }
+    };
+    format!("{day} {} {zone}", &rest[..at])
+}
+
 /// The same with nine decimals, as events are printed.
 pub fn rfc3339_nanos(nanos: i64) -> String {
     let seconds = nanos.div_euclid(1_000_000_000);

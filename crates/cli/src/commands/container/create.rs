@@ -5,9 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use boxship_api::container::{CreateRequest, CreateResponse};
-use boxship_client::{Client, Error, Query};
+use boxship_client::{Error, Query};
 use boxship_oci::reference::Reference;
-use serde_json::Value;
 
 use super::{flags, request};
 use crate::command::{Command, Operands};
@@ -88,9 +87,6 @@ pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Resu
         }
         other => other?,
     };
-    if parsed.on("publish-all") {
-        nothing_to_publish(client, &answer.id).await?;
-    }
     for warning in &answer.warnings {
         invocation.complain(format!("WARNING: {warning}"));
     }
@@ -98,21 +94,6 @@ pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Resu
         file.write(&answer.id)?;
     }
     Ok(answer)
-}
-
-/// `--publish-all` of an image without exposed ports publishes none. The container knows which are exposed; one that
-/// can't be served goes again.
-async fn nothing_to_publish(client: &Client, id: &str) -> Result<()> {
-    let container: Value = client.get(&super::path(id, "json"), Query::new()).await?;
-    let exposed = container["Config"]["ExposedPorts"].as_object().is_some_and(|ports| !ports.is_empty());
-    if !exposed || container["HostConfig"]["NetworkMode"] == "host" {
-        return Ok(());
-    }
-    client.delete(&super::path(id, ""), Query::new()).await?;
-    Err(Failure::Hinted(
-        "--publish-all: published ports are not supported in this version; use --network host".into(),
-        125,
-    ))
 }
 
 /// The file that the container's id is written to. It is there before the container, and goes when there is none.

@@ -72,7 +72,8 @@ pub const CONTAINER: &[Flag] = &[
     Flag::value("kernel-memory", "bytes", "Limit of kernel memory").check(size::check),
     Flag::list("label", "Set labels").check(names::check_label).short('l'),
     Flag::list("label-file", "Read labels from a file"),
-    Flag::list("link", "Link to another container"),
+    Flag::list("link", "Reach another container by its name or an alias (container:alias)")
+        .check(network::check_link),
     Flag::list("link-local-ip", "Link-local addresses"),
     Flag::value("log-driver", "string", "Where the log goes: json-file, local or none"),
     Flag::list("log-opt", "Options of the log"),
@@ -86,7 +87,7 @@ pub const CONTAINER: &[Flag] = &[
         .check(integer),
     Flag::list("mount", "Attach a file system").of("mount").check(mount::check),
     Flag::value("name", "string", "Name of the container"),
-    Flag::list("network", "Network: none, host or container:NAME")
+    Flag::list("network", "Network: a name, bridge, none, host or container:NAME; several are allowed")
         .check(network::check)
         .of("network")
         .alias("net"),
@@ -98,8 +99,8 @@ pub const CONTAINER: &[Flag] = &[
     Flag::value("pids-limit", "int", "Limit of processes; -1 for none").check(integer),
     Flag::value("platform", "string", "Platform of the image"),
     Flag::switch("privileged", "Give it all rights of the host"),
-    Flag::list("publish", "Publish a port to the host").short('p'),
-    Flag::switch("publish-all", "Publish all exposed ports").short('P'),
+    Flag::list("publish", "Publish a port to the host ([[address:]port:]port[/protocol])").short('p'),
+    Flag::switch("publish-all", "Publish all exposed ports, each to a port that is free").short('P'),
     Flag::value("pull", "string", "When to pull the image: always, missing or never").default("missing"),
     Flag::switch("quiet", "Don't show the pull's progress").short('q'),
     Flag::switch("read-only", "Mount the root read-only"),

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod commit;
 pub mod create;
 pub mod diff;
+mod endpoints;
 pub mod exec;
 mod flags;
 pub mod kill;

@@ -7,7 +7,9 @@ use super::path;
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
+use crate::format::text::natural;
 use crate::invocation::Invocation;
+use crate::values::port;
 
 /// `port`.
 pub const PORT: Command = Command {
@@ -32,15 +34,14 @@ async fn port(invocation: &Invocation) -> Result<u8> {
         list.iter().map(|binding| address(&binding["HostIp"], &binding["HostPort"])).collect()
     };
     let Some(wanted) = wanted else {
-        for (port, list) in ports {
-            for binding in bindings(list) {
-                invocation.line(format!("{port} -> {binding}"))?;
-            }
-        }
-        return Ok(0);
+        let lines = ports.iter().flat_map(|(port, list)| {
+            bindings(list).into_iter().map(move |binding| format!("{port} -> {binding}"))
+        });
+        return print(invocation, lines.collect());
     };
     let (number, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-    if let Err(why) = check_port(number) {
+    let protocol = if protocol.is_empty() { "tcp" } else { protocol };
+    if let Err(why) = port::number(number) {
         return Err(Failure::new(format!("Error: invalid port ({number}): {why}")));
     }
     let key = format!("{number}/{protocol}");
@@ -48,17 +49,13 @@ async fn port(invocation: &Invocation) -> Result<u8> {
     if found.is_empty() {
         return Err(Failure::new(format!("Error: No public port '{wanted}' published for {name}")));
     }
-    found.iter().try_for_each(|binding| invocation.line(binding))?;
-    Ok(0)
+    print(invocation, found)
 }
 
-fn check_port(text: &str) -> std::result::Result<(), String> {
-    text.parse::<u16>().map(drop).map_err(|error| match error.kind() {
-        std::num::IntErrorKind::PosOverflow => {
-            format!("strconv.ParseUint: parsing {text:?}: value out of range")
-        }
-        _ => format!("strconv.ParseUint: parsing {text:?}: invalid syntax"),
-    })
+fn print(invocation: &Invocation, mut lines: Vec<String>) -> Result<u8> {
+    lines.sort_by(|one, other| natural(one, other));
+    lines.iter().try_for_each(|line| invocation.line(line))?;
+    Ok(0)
 }
 
 fn address(ip: &Value, port: &Value) -> String {

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxship_api::container::{Config, CreateRequest, HostConfig, LogConfig, Resources, Ulimit};
-use boxship_api::network::{EndpointSettings, NetworkingConfig};
+use boxship_api::network::NetworkingConfig;
+use boxship_api::port::{PortMap, PortSet};
 use boxship_api::{Empty, StrSlice};
 
+use super::endpoints;
 use crate::flags::Parsed;
 use crate::values::{
-    cpus, device, environment, health, mount, names, network, pairs, refused, restart, security, size, ulimit,
+    cpus, device, environment, health, mount, names, pairs, port, refused, restart, security, size, ulimit,
 };
 
 /// Paths that `--security-opt systempaths=unconfined` leaves open: the lists are sent empty.
@@ -20,13 +22,11 @@ pub fn build(parsed: &Parsed) -> Result<CreateRequest, String> {
     if parsed.on("rm") && parsed.text("restart").is_some_and(|policy| !policy.is_empty() && policy != "no") {
         return Err("conflicting options: cannot specify both --restart and --rm".into());
     }
-    let config = config(parsed)?;
-    let host_config = host_config(parsed)?;
-    // A network that was named and has no options of its own needs no endpoint.
-    let endpoints = match parsed.given("network") {
-        true => BTreeMap::new(),
-        false => BTreeMap::from([("default".to_string(), Some(EndpointSettings::default()))]),
-    };
+    let (exposed, published) = port::ports(&parsed.list("publish"), &parsed.list("expose"))?;
+    let config = config(parsed, exposed)?;
+    let mut host_config = host_config(parsed, published)?;
+    let (mode, endpoints) = endpoints::read(parsed)?;
+    host_config.network_mode = mode.as_str().into();
     Ok(CreateRequest {
         config,
         host_config: Some(host_config),
@@ -44,7 +44,7 @@ fn refuse_unsupported(parsed: &Parsed) -> Result<(), String> {
     }
 }
 
-fn config(parsed: &Parsed) -> Result<Config, String> {
+fn config(parsed: &Parsed, exposed_ports: PortSet) -> Result<Config, String> {
     let attach: Vec<String> = parsed.list("attach").iter().map(|stream| stream.to_lowercase()).collect();
     let all = attach.is_empty() && !parsed.on("detach");
     let wants = |stream: &str| attach.iter().any(|one| one == stream);
@@ -59,7 +59,7 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
         attach_stdin,
         attach_stdout: wants("stdout") || all,
         attach_stderr: wants("stderr") || all,
-        exposed_ports: exposed(&parsed.list("expose"))?,
+        exposed_ports,
         tty: parsed.on("tty"),
         open_stdin: parsed.on("interactive"),
         stdin_once: parsed.on("interactive") && attach_stdin,
@@ -78,24 +78,15 @@ fn config(parsed: &Parsed) -> Result<Config, String> {
     })
 }
 
-fn host_config(parsed: &Parsed) -> Result<HostConfig, String> {
+fn host_config(parsed: &Parsed, published: PortMap) -> Result<HostConfig, String> {
     let (security_opt, unconfined_paths) = security::options(&parsed.list("security-opt"))?;
     let security_opt = parsed.given("security-opt").then_some(security_opt);
     let paths = if unconfined_paths { NO_PATHS } else { None };
-    let networks = each(parsed, "network", network::target)?;
-    if networks.len() > 1 {
-        return Err("--network: several networks are not supported in this version".into());
-    }
     Ok(HostConfig {
         binds: some(volumes(&parsed.list("volume"))?.0),
         container_id_file: text(parsed, "cidfile"),
         log_config: log_config(parsed)?,
-        network_mode: networks
-            .first()
-            .filter(|name| !name.is_empty())
-            .map_or("default", String::as_str)
-            .into(),
-        port_bindings: Some(BTreeMap::new()),
+        port_bindings: Some(published),
         restart_policy: restart::parse(parsed.text("restart").unwrap_or("no"))?,
         auto_remove: parsed.on("rm"),
         annotations: pairs::map(&parsed.list("annotation")),
@@ -110,7 +101,9 @@ fn host_config(parsed: &Parsed) -> Result<HostConfig, String> {
         ipc_mode: text(parsed, "ipc").as_str().into(),
         oom_score_adj: parsed.number("oom-score-adj").unwrap_or(0),
         pid_mode: pid_mode(parsed)?.as_str().into(),
+        links: some(parsed.list("link")),
         privileged: parsed.on("privileged"),
+        publish_all_ports: parsed.on("publish-all"),
         readonly_rootfs: parsed.on("read-only"),
         security_opt,
         tmpfs: tmpfs(&parsed.list("tmpfs")),
@@ -258,31 +251,4 @@ fn ulimits(given: &[String]) -> Result<Vec<Ulimit>, String> {
     let read = |text: &String| ulimit::parse(text).map(|limit| (limit.name.clone(), limit));
     let limits: BTreeMap<String, Ulimit> = given.iter().map(read).collect::<Result<_, _>>()?;
     Ok(limits.into_values().collect())
-}
-
-/// `80`, `80/udp`, `8000-8010/tcp`.
-fn exposed(given: &[String]) -> Result<BTreeMap<String, Empty>, String> {
-    let mut ports = BTreeMap::new();
-    for one in given {
-        if one.contains(':') {
-            return Err(format!("invalid port format for --expose: {one}"));
-        }
-        let (range, protocol) = one.split_once('/').unwrap_or((one, "tcp"));
-        let protocol = protocol.to_lowercase();
-        let wrong = |why: String| format!("invalid range format for --expose: {one}, error: {why}");
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| {
-            let invalid = |_| wrong(format!("strconv.ParseUint: parsing {text:?}: invalid syntax"));
-            text.parse::<u16>().map_err(invalid)
-        };
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last {
-            return Err(wrong(format!("invalid range specified for port: {range}")));
-        }
-        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-            return Err(format!("invalid proto: {protocol}"));
-        }
-        ports.extend((first..=last).map(|port| (format!("{port}/{protocol}"), Empty)));
-    }
-    Ok(ports)
 }

@@ -1,7 +1,7 @@
-//! `system prune`: removes stopped containers and unused images.
+//! `system prune`: removes stopped containers, unused networks and unused images.
 
 use crate::command::{Command, Operands};
-use crate::commands::{action, container, image};
+use crate::commands::{action, container, image, network};
 use crate::failure::{Failure, Result};
 use crate::flags::Flag;
 use crate::invocation::Invocation;
@@ -42,14 +42,16 @@ async fn prune(invocation: &Invocation) -> Result<u8> {
         true => String::new(),
         false => format!("\n  Items to be pruned will be filtered with:\n  - {}\n", given.join("\n  - ")),
     };
-    let question =
-        format!("WARNING! This will remove:\n  - all stopped containers\n  - {images}\n{filtered}");
+    let question = format!(
+        "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n  - {images}\n{filtered}"
+    );
     if !parsed.on("force") && !invocation.confirm(&question)? {
         return Ok(0);
     }
     let filters = pairs::filters(&given).map_err(Failure::new)?;
     let (removed, container_space) = container::prune::containers(invocation, &filters).await?;
     invocation.print(removed)?;
+    invocation.print(network::prune::networks(invocation, &filters).await?)?;
     let (removed, image_space) = image::prune::images(invocation, filters, all).await?;
     if !removed.is_empty() {
         invocation.line(removed)?;
