@@ -1,1 +1,13 @@
-//! The registry server: the OCI distribution protocol over a folder of blobs.
+//! The registry server: the OCI distribution protocol over a folder of blobs, and the commands that keep that folder
+//! in order.
+//!
+//! [`Storage`] is the folder and all that is promised about it; `http` turns requests into calls of it; `auth` says
+//! who may do what; [`gc`] removes what nobody needs. The storage is synchronous and knows no HTTP; the server calls
+//! it on threads that may block. Nothing here knows the daemon, its images or its files.
+
+pub mod error;
+pub mod name;
+mod storage;
+
+pub use error::{Error, Result};
+pub use storage::Storage;
