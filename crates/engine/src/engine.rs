@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) launcher: Launcher,
     /// All networks. What touches the kernel is blocking.
     pub(crate) networks: Networks,
+    /// Who answers to which name on which network.
+    pub(crate) names: Arc<crate::network::names::Directory>,
     /// What the host offers.
     pub(crate) host: Host,
     /// The engine's own identifier, kept in the data root.
@@ -62,6 +64,7 @@ impl Engine {
             let rows = Rows::open(store.clone())?;
             let launcher = Launcher::new(config.exe.as_deref())?;
             let id = crate::info::engine_id(&store.paths().engine_id())?;
+            let networks = Networks::open(store.clone(), &config, &id)?;
             Ok(Inner {
                 host: Host::discover(),
                 config,
@@ -71,7 +74,8 @@ impl Engine {
                 execs: Execs::default(),
                 rows,
                 launcher,
-                networks: Networks::open(&id),
+                networks,
+                names: Arc::default(),
                 id,
                 closing: AtomicBool::new(false),
             })

@@ -91,7 +91,7 @@ impl Engine {
             runc_commit: self.commit(),
             init_commit: self.commit(),
             security_options: self.security_options(),
-            warnings: warnings(&controllers),
+            warnings: warnings(&controllers, self.inner.networks.obstacles()),
             ..Info::default()
         })
     }
@@ -270,13 +270,13 @@ fn plugins() -> PluginsInfo {
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     PluginsInfo {
         volume: list(&["local"]),
-        network: list(&["host", "null"]),
+        network: list(&["bridge", "host", "ipvlan", "macvlan", "null"]),
         authorization: None,
         log: list(&["json-file", "local", "none"]),
     }
 }
 
-fn warnings(limits: &crate::spec::Limits) -> Option<Vec<String>> {
+fn warnings(limits: &crate::spec::Limits, obstacles: Vec<String>) -> Option<Vec<String>> {
     let missing = [
         (limits.memory, "WARNING: No memory limit support"),
         (limits.swap, "WARNING: No swap limit support"),
@@ -286,7 +286,8 @@ fn warnings(limits: &crate::spec::Limits) -> Option<Vec<String>> {
         (limits.pids, "WARNING: No pids limit support"),
     ];
     let missing = missing.iter().filter(|(there, _)| !there).map(|(_, words)| (*words).to_owned());
-    Some(missing.chain([format!("WARNING: {}", crate::spec::NO_BRIDGE)]).collect())
+    let obstacles = obstacles.into_iter().map(|obstacle| format!("WARNING: {obstacle}"));
+    Some(missing.chain(obstacles).collect())
 }
 
 #[cfg(test)]

@@ -6,13 +6,19 @@ use std::collections::HashSet;
 use boxship_shim::protocol::Request as Ask;
 
 use crate::container::handle::Container;
+use crate::container::network::published_before;
 use crate::shim_link::ShimLink;
 use crate::{Engine, Result, error::blocking};
 
 /// Makes memory true. Containers are found when this returns; their states settle right after.
 pub(crate) async fn run(engine: &Engine) -> Result<()> {
     let loader = engine.clone();
-    let rows = blocking(move || loader.inner.rows.load()).await?;
+    let rows = blocking(move || {
+        let rows = loader.inner.rows.load()?;
+        loader.inner.networks.restore(&published_before(&loader, &rows));
+        Ok(rows)
+    });
+    let rows = rows.await?;
     let known: HashSet<_> = rows.iter().map(|(configuration, _)| configuration.id.clone()).collect();
     let mut drivers = Vec::with_capacity(rows.len());
     for (configuration, state) in rows {
@@ -32,7 +38,13 @@ pub(crate) async fn run(engine: &Engine) -> Result<()> {
             Err(error) => tracing::error!(%error, "a container could not be restored"),
         }
     }
-    clear_orphans(engine, &known).await
+    clear_orphans(engine, &known).await?;
+    let clearer = engine.clone();
+    blocking(move || {
+        clearer.inner.networks.clear_strangers();
+        Ok(())
+    })
+    .await
 }
 
 /// Run-time folders of containers that nobody knows: their shims are told to go, then the rest is removed.

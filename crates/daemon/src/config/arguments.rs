@@ -82,7 +82,7 @@ fn parse_value(directive: &Directive, shown: &str, value: String) -> Result<Valu
         Form::Switch => go::boolean(&value).map(Value::Bool).map_err(|_| invalid("must be true or false")),
         Form::Number => value.parse::<i64>().map(Value::from).map_err(|_| invalid("must be a whole number")),
         Form::Pairs if !value.contains('=') => Err(invalid("must be name=value")),
-        Form::Text | Form::List | Form::Pairs => Ok(Value::String(value)),
+        Form::Text | Form::List | Form::Objects | Form::Pairs => Ok(Value::String(value)),
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     fn wrong_arguments_say_what_is_wrong() {
         for (args, expect) in [
             (&["--nope"][..], "unknown flag: --nope"),
-            (&["--bridge=none"], "flag --bridge of dockerd is not supported by boxship"),
+            (&["--rootless"], "flag --rootless of dockerd is not supported by boxship"),
             (&["-x"], "unknown shorthand flag: 'x' in -x"),
             (&["-H"], "flag needs an argument: 'H' in -H"),
             (&["--host"], "flag needs an argument: --host"),

@@ -67,6 +67,7 @@ fn checked(directive: &Directive, value: Value) -> Result<Value, String> {
         (Form::Text, Value::Number(_)) => key == "default-shm-size",
         (Form::Number, Value::Number(number)) => number.is_i64(),
         (Form::List, Value::Array(values)) => texts(values),
+        (Form::Objects, Value::Array(values)) => values.iter().all(Value::is_object),
         (Form::Pairs, Value::Object(_)) => true,
         _ => false,
     };
@@ -75,6 +76,7 @@ fn checked(directive: &Directive, value: Value) -> Result<Value, String> {
         Form::Text => "a text",
         Form::Number => "a whole number",
         Form::List => "an array of texts",
+        Form::Objects => "an array of objects",
         Form::Pairs => "an object",
     };
     match (right, value) {

@@ -15,7 +15,7 @@ pub(crate) fn text() -> String {
             Form::Switch => "",
             Form::Text => " string",
             Form::Number => " int",
-            Form::List => " list",
+            Form::List | Form::Objects => " list",
             Form::Pairs => " name=value",
         };
         let name = format!("{short}--{}{kind}", directive.flag);

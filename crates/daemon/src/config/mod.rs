@@ -9,6 +9,7 @@ mod directive;
 mod file;
 mod help;
 mod level;
+mod network;
 mod settings;
 mod ulimit;
 
@@ -213,6 +214,7 @@ fn engine(
             Some(profile) => profile.to_owned(),
         },
         no_new_privileges: settings.switch("no-new-privileges") == Some(true),
+        network: network::resolve(settings)?,
         dns: dns(settings)?,
         dns_search: settings.list("dns-search"),
         dns_opts: settings.list("dns-opts"),

@@ -18,7 +18,7 @@ impl Settings {
     pub(crate) fn add(&mut self, directive: &Directive, value: Value) {
         let name = if directive.key.is_empty() { directive.flag } else { directive.key };
         match (directive.form, value) {
-            (Form::List, value) => {
+            (Form::List | Form::Objects, value) => {
                 let list = self.values.entry(name).or_insert_with(|| Value::Array(Vec::new()));
                 if let Value::Array(list) = list {
                     list.push(value);
@@ -28,7 +28,12 @@ impl Settings {
                 let (key, value) = pair.split_once('=').unwrap_or((&pair, ""));
                 let pairs = self.values.entry(name).or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(pairs) = pairs {
-                    pairs.insert(key.to_owned(), Value::String(value.to_owned()));
+                    // The options of a network's driver gather; others are replaced.
+                    let gathered = match pairs.get(key).and_then(Value::as_str) {
+                        Some(others) if name == "default-network-opts" => format!("{others}\n{value}"),
+                        _ => value.to_owned(),
+                    };
+                    pairs.insert(key.to_owned(), Value::String(gathered));
                 }
             }
             (_, value) => {
@@ -67,6 +72,11 @@ impl Settings {
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
         let texts = self.values.get(name).and_then(Value::as_array);
         texts.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// The values of a list that may hold objects; empty if it wasn't given.
+    pub(crate) fn values_of(&self, name: &str) -> Vec<Value> {
+        self.values.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
     }
 
     /// Pairs; empty if they weren't given.

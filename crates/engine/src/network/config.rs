@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use boxship_net::ipam::Pool;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,21 +65,25 @@ impl NetworkConfig {
         Self { bridge: Some("none".to_owned()), firewall: FirewallMode::Off, ..Self::default() }
     }
 
-    /// The subnets that `bip`, `bip6` and the fixed ranges pin the default bridge to.
+    /// Whether there is a default bridge.
     pub fn has_bridge(&self) -> bool {
         self.bridge.as_deref() != Some("none")
+    }
+
+    /// Whether the administrator has wishes about the default bridge that may turn out impossible.
+    pub(super) fn is_particular(&self) -> bool {
+        self.bridge.is_some()
+            || self.bip.is_some()
+            || self.bip6.is_some()
+            || self.fixed_cidr.is_some()
+            || self.fixed_cidr_v6.is_some()
+            || self.default_gateway.is_some()
+            || self.default_gateway_v6.is_some()
     }
 
     /// The pools in force.
     pub fn pools(&self) -> Vec<Pool> {
         if self.pools.is_empty() { Pool::defaults() } else { self.pools.clone() }
-    }
-
-    /// Every address range the administrator has spoken for.
-    pub fn spoken_for(&self) -> Vec<IpNet> {
-        let v4 = self.bip.map(|net| IpNet::V4(net.trunc()));
-        let v6 = self.bip6.map(|net| IpNet::V6(net.trunc()));
-        v4.into_iter().chain(v6).collect()
     }
 }
 

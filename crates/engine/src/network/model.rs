@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use boxship_api as api;
+use boxship_api::timestamp::Timestamp;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use super::options::{Bridge, Driver, GatewayMode};
+
 /// The default bridge's name.
 pub(crate) const BRIDGE: &str = "bridge";
+/// The names of the networks that are always there.
+pub(crate) const PREDEFINED: [&str; 3] = [BRIDGE, "host", "none"];
+/// Auxiliary addresses of these names are where a bridge's members send what is for elsewhere.
+const GATEWAY_KEYS: [&str; 2] = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"];
 
 /// A network. Its row is this, in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,12 +40,14 @@ pub(crate) struct Network {
     pub internal: bool,
     /// Accepted and told, without a meaning on one host.
     pub attachable: bool,
-    /// Made by the engine itself: `bridge`, `host`, `none`.
-    pub predefined: bool,
+    /// Only a configuration for others: nobody can be on it.
+    pub config_only: bool,
+    /// The network its configuration was taken from; empty: none.
+    pub config_from: String,
     /// Its subnets, resolved; the first of a family is the one that addresses come from when none is asked for.
     pub subnets: Vec<Subnet>,
-    /// Options of the address management, as asked for; `None`: none were.
-    pub ipam_options: Option<BTreeMap<String, String>>,
+    /// The address management, as asked for.
+    pub ipam: api::network::Ipam,
 }
 
 /// One subnet of a network.
@@ -54,104 +63,32 @@ pub(crate) struct Subnet {
     pub auxiliary: BTreeMap<String, IpAddr>,
 }
 
-/// What carries a network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Driver {
-    /// A bridge of the host.
-    Bridge(Bridge),
-    /// Further hardware addresses on a link of the host.
-    Macvlan(Macvlan),
-    /// Further addresses on a link of the host.
-    Ipvlan(Ipvlan),
-    /// The host's own.
-    Host,
-    /// None.
-    Null,
-}
+impl Subnet {
+    /// Whether it is of IPv6.
+    pub(crate) fn is_v6(&self) -> bool {
+        matches!(self.subnet, IpNet::V6(_))
+    }
 
-/// The bridge driver's options.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bridge {
-    /// The link's name.
-    pub link: String,
-    /// The link is the administrator's: never made, addressed or removed by us.
-    pub foreign: bool,
-    /// Members reach each other.
-    pub icc: bool,
-    /// Outgoing packets take the host's address.
-    pub masquerade: bool,
-    /// Packet size; 0: the kernel's.
-    pub mtu: u32,
-    /// Where ports are published when nothing is said.
-    pub host_binding: Option<IpAddr>,
-    /// Whether the bridge has no IPv4 address of its own.
-    pub inhibit_ipv4: bool,
-    /// How IPv4 meets the outside.
-    pub gateway_mode4: GatewayMode,
-    /// How IPv6 meets the outside.
-    pub gateway_mode6: GatewayMode,
-    /// Beginning of the interfaces' names inside: `eth`.
-    pub interface_prefix: String,
-}
-
-/// `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum GatewayMode {
-    /// Ports are published by address translation; outgoing packets masquerade.
-    #[default]
-    Nat,
-    /// Published ports are open at the container's own address; nothing is translated.
-    Routed,
-    /// The host has no address on the bridge (internal networks only).
-    Isolated,
-    /// As `Nat`, and every port is open at the container's own address.
-    NatUnprotected,
-}
-
-/// The macvlan driver's options.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Macvlan {
-    /// The host's link; empty: one of our own, cut off.
-    pub parent: String,
-    /// `bridge`, `private`, `vepa` or `passthru`.
-    pub mode: String,
-}
-
-/// The ipvlan driver's options.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ipvlan {
-    /// The host's link; empty: one of our own, cut off.
-    pub parent: String,
-    /// `l2`, `l3` or `l3s`.
-    pub mode: String,
-    /// `bridge`, `private` or `vepa`.
-    pub flag: String,
-}
-
-impl Driver {
-    /// Docker's name of it.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Bridge(_) => "bridge",
-            Self::Macvlan(_) => "macvlan",
-            Self::Ipvlan(_) => "ipvlan",
-            Self::Host => "host",
-            Self::Null => "null",
-        }
+    /// The host's own address on it, with the prefix.
+    pub(crate) fn host_address(&self) -> Option<IpNet> {
+        IpNet::new(self.gateway?, self.subnet.prefix_len()).ok()
     }
 }
 
 impl Network {
+    /// Whether the engine itself made it: `bridge`, `host`, `none`.
+    pub(crate) fn is_predefined(&self) -> bool {
+        PREDEFINED.contains(&self.name.as_str())
+    }
+
     /// Whether it is the default bridge: no names there, and links.
     pub(crate) fn is_default_bridge(&self) -> bool {
-        self.predefined && self.name == BRIDGE
+        self.name == BRIDGE
     }
 
     /// Whether its members find each other by name.
     pub(crate) fn has_names(&self) -> bool {
-        !self.predefined
+        !self.is_predefined()
     }
 
     /// The bridge's options, if it is one.
@@ -162,9 +99,17 @@ impl Network {
         }
     }
 
+    /// Whether the user chose its subnets of a family: only then may a member choose its address.
+    pub(crate) fn has_asked_subnets(&self, v6: bool) -> bool {
+        let asked = self.ipam.config.iter().flatten();
+        asked
+            .filter_map(|config| config.subnet.parse::<IpNet>().ok())
+            .any(|net| matches!(net, IpNet::V6(_)) == v6)
+    }
+
     /// The subnets of a family.
     pub(crate) fn subnets_of(&self, v6: bool) -> impl Iterator<Item = &Subnet> {
-        self.subnets.iter().filter(move |subnet| matches!(subnet.subnet, IpNet::V6(_)) == v6)
+        self.subnets.iter().filter(move |subnet| subnet.is_v6() == v6)
     }
 
     /// The subnet an address is of.
@@ -175,44 +120,67 @@ impl Network {
     /// Where a member with this address sends what is for elsewhere; nowhere on internal networks.
     pub(crate) fn gateway_for(&self, address: IpAddr) -> Option<IpAddr> {
         let subnet = self.subnet_of(address)?;
-        if self.internal { None } else { subnet.gateway }
+        if self.internal || self.is_routed_by_interface() {
+            return None;
+        }
+        let chosen = GATEWAY_KEYS.iter().find_map(|key| subnet.auxiliary.get(*key).copied());
+        chosen.filter(|_| self.bridge().is_some()).or(subnet.gateway)
     }
 
-    /// The attributes of its events.
+    /// Whether members send everything straight to the interface (ipvlan in its l3 modes).
+    pub(crate) fn is_routed_by_interface(&self) -> bool {
+        matches!(&self.driver, Driver::Ipvlan(ipvlan) if ipvlan.mode != "l2")
+    }
+
+    /// Name and driver: the attributes of its events.
     pub(crate) fn attributes(&self) -> BTreeMap<String, String> {
-        [("name".to_owned(), self.name.clone()), ("type".to_owned(), self.driver.name().to_owned())].into()
+        [("name".to_owned(), self.name.clone()), ("type".to_owned(), self.driver_name().to_owned())].into()
+    }
+
+    /// Docker's name of its driver; a configuration has the one that does nothing.
+    pub(crate) fn driver_name(&self) -> &'static str {
+        if self.config_only { "null" } else { self.driver.name() }
     }
 
     /// As the API tells it, without its members.
     pub(crate) fn answer(&self) -> api::network::Network {
-        use api::timestamp::Timestamp;
-        let texts = |map: &BTreeMap<String, IpAddr>| {
-            map.iter().map(|(name, address)| (name.clone(), address.to_string())).collect()
-        };
-        let config = self.subnets.iter().map(|subnet| api::network::IpamConfig {
-            subnet: subnet.subnet.to_string(),
-            ip_range: subnet.range.map(|range| range.to_string()).unwrap_or_default(),
-            gateway: subnet.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
-            auxiliary_addresses: texts(&subnet.auxiliary),
-        });
         api::network::Network {
             name: self.name.clone(),
             id: self.id.clone(),
             created: Timestamp::from_nanos(i128::from(self.created)).rfc3339_nano(),
             scope: "local".to_owned(),
-            driver: self.driver.name().to_owned(),
+            driver: self.driver_name().to_owned(),
             enable_ipv4: self.ipv4,
             enable_ipv6: self.ipv6,
-            ipam: api::network::Ipam {
-                driver: "default".to_owned(),
-                options: self.ipam_options.clone(),
-                config: Some(config.collect()),
-            },
+            ipam: self.ipam_answer(),
             internal: self.internal,
             attachable: self.attachable,
+            config_only: self.config_only,
+            config_from: api::network::ConfigReference { network: self.config_from.clone() },
             options: Some(self.options.clone()),
             labels: Some(self.labels.clone()),
             ..Default::default()
+        }
+    }
+
+    /// Families that were asked about are told as asked, the others as they became.
+    fn ipam_answer(&self) -> api::network::Ipam {
+        let mut config = Vec::new();
+        for v6 in [false, true] {
+            let asked = self.ipam.config.iter().flatten().filter(|c| c.subnet.contains(':') == v6);
+            config.extend(asked.cloned());
+        }
+        for v6 in [false, true].into_iter().filter(|v6| !self.has_asked_subnets(*v6)) {
+            config.extend(self.subnets_of(v6).map(|subnet| api::network::IpamConfig {
+                subnet: subnet.subnet.to_string(),
+                gateway: subnet.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+                ..Default::default()
+            }));
+        }
+        api::network::Ipam {
+            driver: "default".to_owned(),
+            options: self.ipam.options.clone(),
+            config: (!config.is_empty()).then_some(config),
         }
     }
 }

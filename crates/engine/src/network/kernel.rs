@@ -1,0 +1,227 @@
+//! What networks have in the kernel: a bridge each, marked as ours, and an entry in the firewall's table. Blocking and
+//! quick. Every call repeats harmlessly; what is somebody else's is never touched.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use boxship_net::firewall::{self, Firewall, Mode};
+use boxship_net::link::{self, Links};
+use boxship_net::ports::{HostPorts, Published};
+use ipnet::IpNet;
+
+use super::model::{Bridge, Driver, GatewayMode};
+use super::{FirewallMode, Network, NetworkConfig};
+use crate::{Error, Result};
+
+/// The beginning of the marks of every daemon of this kind.
+const FAMILY: &str = "boxship:";
+/// The firewall's table of the daemon with the usual data root; others have their engine's identifier in it.
+const TABLE: &str = "boxship";
+
+/// The kernel's side, each part with why it can't be used.
+pub(super) struct Kernel {
+    pub(super) links: std::result::Result<Links, String>,
+    pub(super) firewall: std::result::Result<Option<Firewall>, String>,
+    pub(super) ports: HostPorts,
+    mark: String,
+}
+
+impl Kernel {
+    /// Opens the sockets; touches nothing.
+    pub(super) fn open(engine_id: &str, usual_root: bool, config: &NetworkConfig) -> Self {
+        let table = if usual_root { TABLE.to_owned() } else { format!("{TABLE}_{}", short(engine_id)) };
+        let mode = match config.firewall {
+            FirewallMode::Docker => Some(Mode::Docker),
+            FirewallMode::Honest => Some(Mode::Honest),
+            FirewallMode::Off => None,
+        };
+        let words = |error: boxship_net::Error| crate::error::with_causes(&error);
+        Self {
+            links: Links::open().map_err(words),
+            firewall: mode.map(|mode| Firewall::open(&table, mode)).transpose().map_err(words),
+            ports: HostPorts::default(),
+            mark: format!("{FAMILY}{engine_id}:"),
+        }
+    }
+
+    /// The mark of an object of ours.
+    pub(super) fn alias(&self, object: &str) -> String {
+        format!("{}{object}", self.mark)
+    }
+
+    fn bridge_alias(&self, network: &Network) -> String {
+        self.alias(&format!("network:{}", network.id))
+    }
+
+    pub(super) fn links(&self) -> Result<&Links> {
+        self.links
+            .as_ref()
+            .map_err(|why| Error::unavailable(format!("links of the host can't be used: {why}")))
+    }
+
+    pub(super) fn firewall(&self) -> Result<Option<&Firewall>> {
+        match &self.firewall {
+            Ok(firewall) => Ok(firewall.as_ref()),
+            Err(why) => Err(Error::unavailable(format!("the firewall can't be used: {why}"))),
+        }
+    }
+
+    /// Networks the host has routes to.
+    pub(super) fn routes(&self) -> Vec<IpNet> {
+        let routed = self.links.as_ref().ok().map(|links| links.routed());
+        routed.and_then(|routed| routed.ok()).unwrap_or_default()
+    }
+
+    /// A link's own addresses.
+    pub(super) fn addresses(&self, link: &str) -> Result<Vec<IpNet>> {
+        Ok(self.links()?.addresses(link)?)
+    }
+
+    /// Whether a link of that name is there, and whose it is.
+    pub(super) fn owner(&self, link: &str) -> Result<Owner> {
+        let links = self.links()?;
+        if !links.exists(link)? {
+            return Ok(Owner::Nobody);
+        }
+        let marked = links.marked(FAMILY)?;
+        Ok(match marked.into_iter().find(|marked| marked.name == link) {
+            None => Owner::Administrator,
+            Some(marked) if marked.alias.starts_with(&self.mark) => Owner::We,
+            Some(_) => Owner::OtherDaemon,
+        })
+    }
+
+    /// Sees to it that the network is there: first the rules, then what they rule.
+    pub(super) fn ensure(&self, network: &Network) -> Result<()> {
+        if let (Some(entry), Some(table)) = (firewall_entry(network), self.firewall()?) {
+            table.set_network(&entry)?;
+        }
+        self.ensure_link(network)
+    }
+
+    /// Sees to it that the network's link is there.
+    pub(super) fn ensure_link(&self, network: &Network) -> Result<()> {
+        match &network.driver {
+            Driver::Bridge(bridge) => {
+                if !bridge.foreign && self.owner(&bridge.link)? == Owner::OtherDaemon {
+                    return Err(foreign_daemon(&bridge.link));
+                }
+                Ok(self.links()?.ensure_bridge(&self.bridge_of(network, bridge))?)
+            }
+            Driver::Macvlan(macvlan) => self.parent_exists(&macvlan.parent),
+            Driver::Ipvlan(ipvlan) => self.parent_exists(&ipvlan.parent),
+            Driver::Host | Driver::Null => Ok(()),
+        }
+    }
+
+    fn parent_exists(&self, parent: &str) -> Result<()> {
+        match self.links()?.exists(parent)? {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("the parent link {parent} was not found on the host"))),
+        }
+    }
+
+    fn bridge_of(&self, network: &Network, bridge: &Bridge) -> link::Bridge {
+        let isolated = |v6: bool| bridge.gateway_mode(v6) == GatewayMode::Isolated;
+        let own = network.subnets.iter().filter(|subnet| {
+            let v6 = subnet.is_v6();
+            !isolated(v6) && !(bridge.inhibit_ipv4 && !v6)
+        });
+        link::Bridge {
+            name: bridge.link.clone(),
+            alias: self.bridge_alias(network),
+            addresses: own.filter_map(|subnet| subnet.host_address()).collect(),
+            mtu: bridge.mtu,
+            foreign: bridge.foreign,
+        }
+    }
+
+    /// Takes a network away; what is gone already is fine.
+    pub(super) fn remove(&self, network: &Network) -> Result<()> {
+        let Some(bridge) = network.bridge() else { return Ok(()) };
+        if let Ok(Some(table)) = self.firewall() {
+            table.remove_network(&bridge.link)?;
+        }
+        if !bridge.foreign {
+            let links = self.links()?;
+            let alias = self.bridge_alias(network);
+            if links.marked(&alias)?.iter().any(|marked| marked.name == bridge.link) {
+                links.remove(&bridge.link)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the firewall's table anew for these networks; without any, it is taken away.
+    pub(super) fn replace_table(&self, networks: &[Arc<Network>], ports: &[Published]) -> Result<()> {
+        let Some(table) = self.firewall()? else { return Ok(()) };
+        let entries: Vec<_> = networks.iter().filter_map(|network| firewall_entry(network)).collect();
+        match entries.is_empty() {
+            true => table.clear()?,
+            false => table.replace(&entries, ports)?,
+        }
+        Ok(())
+    }
+
+    /// Removes links of ours that aren't `wanted` (marks without their beginning). What is wanted is asked after the
+    /// links are listed: who joins meanwhile is known before its link is made.
+    pub(super) fn remove_strangers(&self, wanted: impl FnOnce() -> HashSet<String>) -> Result<()> {
+        let links = self.links()?;
+        let marked = links.marked(&self.mark)?;
+        let wanted = wanted();
+        for link in marked {
+            if !wanted.contains(link.alias.strip_prefix(&self.mark).unwrap_or_default()) {
+                tracing::info!(link = link.name, "a link without a container or network is removed");
+                links.remove(&link.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// It isn't there.
+    Nobody,
+    /// This engine.
+    We,
+    /// Another daemon of this kind.
+    OtherDaemon,
+    /// It bears no mark.
+    Administrator,
+}
+
+/// What to do when another daemon's bridge is in the way.
+pub(super) fn foreign_daemon(link: &str) -> Error {
+    Error::conflict(format!(
+        "the bridge {link} belongs to another boxship daemon: give this one a bridge of its own with --bridge"
+    ))
+}
+
+/// The beginning of an identifier, without hyphens.
+fn short(id: &str) -> String {
+    id.chars().filter(|c| c.is_ascii_alphanumeric()).take(12).collect()
+}
+
+/// What the firewall's table has to know of a network; nothing of those without a bridge.
+pub(super) fn firewall_entry(network: &Network) -> Option<firewall::Network> {
+    let bridge = network.bridge()?;
+    let translates = |v6: bool| {
+        let mode = bridge.gateway_mode(v6);
+        bridge.masquerade
+            && !network.internal
+            && matches!(mode, GatewayMode::Nat | GatewayMode::NatUnprotected)
+    };
+    let unprotected = |v6: bool| bridge.gateway_mode(v6) == GatewayMode::NatUnprotected;
+    Some(firewall::Network {
+        bridge: bridge.link.clone(),
+        subnets: network.subnets.iter().map(|subnet| subnet.subnet).collect(),
+        internal: network.internal,
+        icc: bridge.icc,
+        masquerade4: network.ipv4 && translates(false),
+        masquerade6: network.ipv6 && translates(true),
+        unprotected: !network.internal && (unprotected(false) || unprotected(true)),
+        foreign: bridge.foreign,
+    })
+}

@@ -1,0 +1,117 @@
+//! Removing networks: nobody joins any more, the kernel forgets it, then its row goes. And all that nobody uses.
+
+use std::sync::Arc;
+
+use boxship_api::Filters;
+use boxship_api::network::PruneReport;
+use boxship_api::timestamp::Timestamp;
+
+use super::occupancy::Member;
+use super::rows::Phase;
+use super::{Network, Networks};
+use crate::{Engine, Error, Result, error::blocking};
+
+impl Engine {
+    /// `DELETE /networks/{id}`.
+    pub async fn network_remove(&self, reference: &str) -> Result<()> {
+        let network = self.inner.networks.find(reference)?;
+        if network.is_predefined() {
+            let name = &network.name;
+            return Err(Error::forbidden(format!("{name} is a pre-defined network and cannot be removed")));
+        }
+        let engine = self.clone();
+        blocking(move || engine.remove_network(&network)).await
+    }
+
+    fn remove_network(&self, network: &Arc<Network>) -> Result<()> {
+        self.inner.networks.remove(network, &|members| self.in_use(network, members))?;
+        if !network.config_only {
+            self.inner.events.tell("network", "destroy", &network.id, network.attributes());
+        }
+        Ok(())
+    }
+
+    /// Docker's sentence about who is on it.
+    fn in_use(&self, network: &Network, members: &[Member]) -> Error {
+        let told: Vec<_> = members
+            .iter()
+            .map(|member| {
+                let container = self.inner.registry.by_id(&member.container);
+                let name = container.map(|container| container.configuration().name.clone());
+                let id: String = member.endpoint.chars().take(12).collect();
+                format!("name:\"{}\" id:\"{id}\"", name.unwrap_or_default())
+            })
+            .collect();
+        Error::forbidden(format!(
+            "error while removing network: network {} has active endpoints ({})",
+            network.name,
+            told.join(", ")
+        ))
+    }
+
+    /// `POST /networks/prune`.
+    pub async fn network_prune(&self, filters: &Filters) -> Result<PruneReport> {
+        filters.validate(&["until", "label", "label!"])?;
+        let until = until(filters)?;
+        let mut deleted = Vec::new();
+        for network in self.inner.networks.list() {
+            let kept = network.is_predefined()
+                || network.config_only
+                || until.is_some_and(|until| network.created > until)
+                || !filters.match_labels("label", &network.labels)
+                || (filters.contains("label!") && filters.match_labels("label!", &network.labels))
+                || !self.inner.networks.members(&network.id).is_empty();
+            if kept {
+                continue;
+            }
+            let (engine, pruned) = (self.clone(), network.clone());
+            // One that was joined meanwhile, or can't be removed, stays; the others are removed.
+            match blocking(move || engine.remove_network(&pruned)).await {
+                Ok(()) => deleted.push(network.name.clone()),
+                Err(error) => tracing::warn!(network = network.name, %error, "not pruned"),
+            }
+        }
+        let attributes = [("reclaimed".to_owned(), "0".to_owned())].into();
+        self.inner.events.tell("network", "prune", "", attributes);
+        Ok(PruneReport { networks_deleted: (!deleted.is_empty()).then_some(deleted) })
+    }
+}
+
+impl Networks {
+    /// Removes a network that nobody is on; else `in_use` says so. Blocking.
+    fn remove(&self, network: &Arc<Network>, in_use: &dyn Fn(&[Member]) -> Error) -> Result<()> {
+        let _changing = self.change();
+        if self.find(&network.id).is_err() {
+            return Err(Error::not_found(format!("network {} not found", network.name)));
+        }
+        if network.config_only && self.list().iter().any(|other| other.config_from == network.name) {
+            let name = &network.name;
+            return Err(Error::forbidden(format!(
+                "error while removing network: configuration network \"{name}\" is in use"
+            )));
+        }
+        self.close(network).map_err(|members| in_use(&members))?;
+        let removed = self.rows.put(network, Phase::Removing).and_then(|()| self.kernel.remove(network));
+        if let Err(error) = removed {
+            // Its row says that it goes; as long as this engine lives it is still there, and can be removed again.
+            self.reopen(network);
+            return Err(error);
+        }
+        self.rows.remove(&network.id)?;
+        self.forget(network);
+        Ok(())
+    }
+}
+
+/// The time before which networks must be made.
+fn until(filters: &Filters) -> Result<Option<i64>> {
+    let mut values = filters.get("until");
+    let Some(text) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::invalid("more than one until filter specified"));
+    }
+    let now = Timestamp::from_system(std::time::SystemTime::now());
+    Timestamp::parse_parameter(text, now, 0)
+        .map(|time| Some(time.to_nanos() as i64))
+        .ok_or_else(|| Error::invalid(format!("failed to parse value as time or duration: {text:?}")))
+}
