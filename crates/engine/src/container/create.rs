@@ -8,6 +8,7 @@ use super::configuration::Configuration;
 use super::handle::Container;
 use super::state::{self, State};
 use super::{log_target, names};
+use crate::network::{asked, names::parse_link};
 use crate::{Engine, Error, Kind, Result, error::blocking, spec};
 
 /// What comes beside the body of `POST /containers/create`.
@@ -48,14 +49,11 @@ impl Engine {
         }
         let api::container::CreateRequest { mut config, host_config, networking_config } = request;
         let mut host_config = host_config.unwrap_or_default();
-        let mut warnings = spec::validate(
-            &mut config,
-            &mut host_config,
-            networking_config.as_ref(),
-            self.config(),
-            &self.inner.host,
-        )?;
+        let mut warnings = spec::validate(&mut config, &mut host_config, self.config(), &self.inner.host)?;
+        let networks = &self.inner.networks;
+        let networking = asked::normalize(&host_config, networking_config, &|name| networks.find(name).ok())?;
         self.check_joined(&host_config)?;
+        self.check_linked(&host_config)?;
         let found = self.find_image(&config.image).await?;
         warnings.extend(check_platform(&found.config, options.platform.as_deref(), &config.image)?);
         spec::merge_image(&mut config, &found.config)?;
@@ -76,7 +74,7 @@ impl Engine {
             os: found.config.os.clone(),
             config,
             host_config,
-            networking: networking_config,
+            networking: Some(networking),
             mounts,
         };
         if let Err(error) = self.write_down(&configuration, found.image).await {
@@ -118,6 +116,28 @@ impl Engine {
         modes.into_iter().flatten().try_for_each(|name| {
             self.inner.registry.find(name).map(drop).map_err(|error| Error::invalid(error.to_string()))
         })
+    }
+
+    /// Containers that legacy links of the default bridge name must be there, and have addresses of their own.
+    fn check_linked(&self, host_config: &api::container::HostConfig) -> Result<()> {
+        if host_config.network_mode.is_user_defined() {
+            return Ok(());
+        }
+        for link in host_config.links.iter().flatten() {
+            let (name, _) =
+                parse_link(link).ok_or_else(|| Error::invalid(format!("bad format for links: {link}")))?;
+            let found =
+                self.inner.registry.find(&name).map_err(|error| {
+                    Error::invalid(format!("could not get container for {name}: {error}"))
+                })?;
+            if found.configuration().host_config.network_mode.is_host() {
+                return Err(Error::invalid(
+                    "conflicting options: host type networking can't be used with links. This would result in \
+                     undefined behavior",
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn find_image(&self, name: &str) -> Result<Found> {

@@ -23,6 +23,7 @@ use super::probing;
 use super::request::Request;
 use super::restart_policy::{Backoff, wants_restart};
 use super::state::{State, Status};
+use crate::network::sandbox::Sandbox;
 use crate::shim_link::{ShimEvents, reap};
 use crate::{Engine, Error, Result};
 
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     pub(super) shim: Option<Attended>,
     /// The end of the last shim's process: with it goes the last hold on the container's mounts.
     pub(super) leaving: Option<JoinHandle<()>>,
+    /// Its network while it runs.
+    pub(super) sandbox: Option<Sandbox>,
     pub(super) backoff: Backoff,
     /// When the policy starts it again.
     pub(super) restart_at: Option<Instant>,
@@ -69,6 +72,7 @@ impl Driver {
             requests,
             shim: None,
             leaving: None,
+            sandbox: None,
             backoff: Backoff::default(),
             restart_at: None,
             restart_expected: false,
@@ -117,6 +121,12 @@ impl Driver {
                 let _ = reply.send(Ok(()));
             }
             Request::Rename { name, reply } => drop(reply.send(self.rename(&name).await)),
+            Request::Connect { network, settings, reply } => {
+                drop(reply.send(self.connect(&network, *settings).await));
+            }
+            Request::Disconnect { network, force, reply } => {
+                drop(reply.send(self.disconnect(&network, force).await));
+            }
             Request::Update { update, reply } => drop(reply.send(self.update(&update).await)),
             Request::Probed { probe, started_at } => self.probed(probe, started_at),
             Request::Remove(reply) => {
@@ -230,12 +240,15 @@ impl Driver {
         for id in self.engine.inner.execs.running_in(&self.container.id) {
             self.on_exec_exit(&id, 137);
         }
+        // Whoever sees that it ended finds its ports and addresses free.
+        let left = self.leave_networks().await;
         self.change(|state| {
             state.oom_killed |= exit.oom_killed;
             state.ended(exit.code, at, restart);
             state.restart_count += u32::from(restart);
         });
         self.tell("die", &[("execDuration", ran.as_secs().to_string()), ("exitCode", exit.code.to_string())]);
+        left.iter().for_each(|network| self.tell_network("disconnect", network));
         if restart {
             self.restart_at = Some(Instant::now() + self.backoff.next(ran));
             return ControlFlow::Continue(());

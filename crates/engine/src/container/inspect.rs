@@ -1,11 +1,11 @@
 //! Inspect: everything the API tells about one container.
 
 use boxship_api as api;
-use boxship_api::network::{EndpointSettings, NetworkSettings};
 
 use super::configuration::Configuration;
 use super::handle::{Container, Snapshot};
-use super::state::{self, State};
+use super::network_settings::network_settings;
+use super::state;
 use super::{log_target, network_files};
 use crate::info::STORAGE_DRIVER;
 use crate::{Engine, Result, error::blocking};
@@ -74,7 +74,7 @@ impl Engine {
             size_root_fs: None,
             mounts: configuration.mounts.clone(),
             config: Some(configuration.config.clone()),
-            network_settings: Some(network_settings(&configuration, &state)),
+            network_settings: Some(network_settings(&configuration, &state, &|name| self.network_id(name))),
         }
     }
 
@@ -100,62 +100,4 @@ impl Engine {
 
 fn platform(configuration: &Configuration) -> String {
     if configuration.os.is_empty() { "linux".into() } else { configuration.os.clone() }
-}
-
-/// The name of the network it is in, as `Networks` tells it.
-pub(super) fn network_name(configuration: &Configuration) -> Option<String> {
-    let mode = &configuration.host_config.network_mode;
-    match () {
-        () if mode.container().is_some() => None,
-        () if mode.is_default() => Some("bridge".into()),
-        () => Some(mode.as_str().to_owned()),
-    }
-}
-
-/// Endpoints by network, with what was asked for them.
-pub(super) fn endpoints(
-    configuration: &Configuration,
-) -> std::collections::BTreeMap<String, EndpointSettings> {
-    let asked = configuration.networking.as_ref().and_then(|networking| networking.endpoints_config.as_ref());
-    let of = |name: String| {
-        let endpoint = asked.and_then(|all| all.get(&name).cloned().flatten()).unwrap_or_default();
-        (name, endpoint)
-    };
-    network_name(configuration).map(of).into_iter().collect()
-}
-
-fn network_settings(configuration: &Configuration, state: &State) -> NetworkSettings {
-    let joins = configuration.host_config.network_mode.container().is_some();
-    let sandbox_key = match (state.pid, joins) {
-        (0, _) | (_, true) => String::new(),
-        (pid, false) => format!("/proc/{pid}/ns/net"),
-    };
-    NetworkSettings {
-        sandbox_id: if sandbox_key.is_empty() { String::new() } else { configuration.id.clone() },
-        sandbox_key,
-        ports: Some(api::port::PortMap::new()),
-        networks: Some(endpoints(configuration)),
-        ..NetworkSettings::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks() {
-        let mut configuration = Configuration::default();
-        for (mode, name) in [
-            ("", Some("bridge")),
-            ("default", Some("bridge")),
-            ("bridge", Some("bridge")),
-            ("none", Some("none")),
-            ("host", Some("host")),
-            ("container:x", None),
-        ] {
-            configuration.host_config.network_mode = mode.into();
-            assert_eq!(network_name(&configuration).as_deref(), name, "{mode}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use boxship_api as api;
 use boxship_api::Filters;
 
 use super::handle::Snapshot;
-use super::inspect::endpoints;
+use super::network_settings::{Identify, endpoints, summaries};
 use super::state;
 use crate::{Engine, Result, error::blocking};
 
@@ -31,24 +31,31 @@ impl Engine {
         let mut snapshots: Vec<_> = self.inner.registry.all().iter().map(|c| c.snapshot()).collect();
         snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.configuration.created));
         let ancestors = self.ancestors(&options.filters).await?;
-        let selection = Selection::new(&self.inner.registry, &options, ancestors)?;
+        let identify: Identify<'_> = &|name| self.network_id(name);
+        let selection = Selection::new(&self.inner.registry, identify, &options, ancestors)?;
         let chosen = selection.choose(snapshots);
         let names = self.image_names().await?;
         let now = state::now();
-        let mut summaries: Vec<_> = chosen.iter().map(|snapshot| summary(snapshot, &names, now)).collect();
+        let mut listed: Vec<_> =
+            chosen.iter().map(|snapshot| summary(snapshot, &names, identify, now)).collect();
         if options.size {
             let engine = self.clone();
-            summaries = blocking(move || {
-                for summary in &mut summaries {
+            listed = blocking(move || {
+                for summary in &mut listed {
                     // One that is removed meanwhile is shown without sizes.
                     let sizes = engine.sizes(&summary.id).unwrap_or_default();
                     (summary.size_rw, summary.size_root_fs) = sizes;
                 }
-                Ok(summaries)
+                Ok(listed)
             })
             .await?;
         }
-        Ok(summaries)
+        Ok(listed)
+    }
+
+    /// The identifier of a network by its name.
+    pub(super) fn network_id(&self, name: &str) -> Option<String> {
+        self.inner.networks.find(name).ok().map(|network| network.id.clone())
     }
 
     /// Ids of the images that `ancestor` filters name, and of those made from them; `None` without such a filter.
@@ -111,6 +118,7 @@ fn image(snapshot: &Snapshot, names: &std::collections::HashMap<String, String>)
 fn summary(
     snapshot: &Snapshot,
     names: &std::collections::HashMap<String, String>,
+    identify: Identify<'_>,
     now: i64,
 ) -> api::container::Summary {
     let (configuration, state) = (&snapshot.configuration, &snapshot.state);
@@ -121,7 +129,7 @@ fn summary(
         image_id: configuration.image.clone(),
         command: configuration.command_line(),
         created: configuration.created / 1_000_000_000,
-        ports: Vec::new(),
+        ports: summaries(configuration, &state.network),
         size_rw: 0,
         size_root_fs: 0,
         labels: configuration.config.labels.clone().unwrap_or_default(),
@@ -132,7 +140,7 @@ fn summary(
             annotations: configuration.host_config.annotations.clone(),
         },
         network_settings: Some(api::container::SummaryNetworkSettings {
-            networks: Some(endpoints(configuration)),
+            networks: Some(endpoints(configuration, state, identify)),
         }),
         mounts: configuration.mounts.clone(),
     }

@@ -26,6 +26,7 @@
 mod attach;
 mod changes;
 pub(crate) mod configuration;
+mod connect;
 mod create;
 mod detach_keys;
 pub(crate) mod driver;
@@ -40,7 +41,9 @@ mod list;
 mod log_target;
 mod logs;
 mod names;
+pub(crate) mod network;
 mod network_files;
+mod network_settings;
 mod pause;
 mod probing;
 mod processes;
@@ -62,6 +65,8 @@ mod stop;
 mod top;
 mod update;
 mod wait;
+
+pub(crate) use names::new_id;
 
 pub use attach::{AttachEnd, AttachOptions, Attachment};
 pub use create::CreateOptions;

@@ -18,7 +18,7 @@ impl Engine {
 }
 
 impl Driver {
-    pub(super) async fn rename(&self, name: &str) -> Result<()> {
+    pub(super) async fn rename(&mut self, name: &str) -> Result<()> {
         let mut configuration = (*self.configuration()).clone();
         let old = configuration.name.clone();
         if name.strip_prefix('/').unwrap_or(name) == old {
@@ -36,6 +36,9 @@ impl Driver {
         }
         registry.release(&old, &configuration.id);
         self.adopt(configuration);
+        if let Err(error) = self.rename_endpoints().await {
+            tracing::warn!(container = self.container.id, %error, "run-time files keep the old name");
+        }
         self.tell("rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

@@ -33,6 +33,24 @@ pub(crate) enum Request {
         /// Answered when it is durable.
         reply: Reply,
     },
+    /// One more network.
+    Connect {
+        /// The network, as named.
+        network: String,
+        /// What is asked for there.
+        settings: Box<api::network::EndpointSettings>,
+        /// Answered when it is durable and, of a running container, attached.
+        reply: Reply,
+    },
+    /// One network less.
+    Disconnect {
+        /// The network, as named.
+        network: String,
+        /// Even if the network isn't there any more.
+        force: bool,
+        /// Answered when it is durable and, of a running container, detached.
+        reply: Reply,
+    },
     /// Other limits or another policy.
     Update {
         /// What changes.

@@ -70,6 +70,7 @@ impl Driver {
                     state.status = status;
                     state.pid = shim.pid.unsigned_abs();
                 });
+                self.adopt_networks(shim.pid.unsigned_abs()).await;
             }
             // Its end is told as the next event, or was: the record is whole.
             Phase::Stopped => {

@@ -1,18 +1,20 @@
 //! What is derived from a container's configuration for one run: the OCI specification. Gathers what `spec` needs to
 //! know of other containers and of the host; the derivation itself is there, and pure.
 
+use std::path::PathBuf;
+
 use boxship_oci::runtime::Spec;
 
 use super::configuration::Configuration;
+use super::network;
 use super::network_files::Files;
 use super::state::Status;
 use crate::spec::{self, Inputs, Joined};
 use crate::{Engine, Error, Result};
 
-/// The namespaces of other containers that it enters; they must run. Networks that it names must be there.
+/// The namespaces of other containers that it enters; they must run.
 pub(super) fn join(engine: &Engine, configuration: &Configuration) -> Result<Joined> {
     let host_config = &configuration.host_config;
-    spec::networks_exist(host_config, configuration.networking.as_ref())?;
     let network = host_config.network_mode.container();
     let ipc = host_config.ipc_mode.container();
     let pid = host_config.pid_mode.container();
@@ -63,6 +65,7 @@ pub(super) fn derive(
     engine: &Engine,
     configuration: &Configuration,
     joined: Joined,
+    namespace: Option<PathBuf>,
     files: &Files,
 ) -> Result<Spec> {
     let init = match &engine.config().exe {
@@ -77,6 +80,8 @@ pub(super) fn derive(
         engine: engine.config(),
         host: &engine.inner.host,
         joined,
+        namespace,
+        link_variables: network::link_variables(engine, configuration)?,
         mounts: &configuration.mounts,
         hosts: Some(files.hosts.clone()),
         hostname: Some(files.hostname.clone()),

@@ -12,8 +12,10 @@ use super::driver::{Attended, Driver};
 use super::health::{Check, Health};
 use super::request::Request;
 use super::state::{self, Status};
-use super::{log_target, network_files, specification};
+use super::{log_target, network, network_files, specification};
+use crate::network::sandbox::Sandbox;
 use crate::shim_link::{self, ShimEvents};
+use crate::spec::Joined;
 use crate::{Engine, Error, Kind, Result, error::blocking};
 
 /// What Docker's layers put before the runtime's own words; clients look for parts of it.
@@ -105,26 +107,42 @@ impl Driver {
             // Two overlays must not share one upper folder.
             let _ = leaving.await;
         }
+        let outcome = self.launch_shim().await;
+        if outcome.is_err() {
+            self.leave_networks().await;
+        }
+        outcome
+    }
+
+    /// The network is set up while the shim makes the container; its program starts when both are done.
+    async fn launch_shim(&mut self) -> Result<(), Failed> {
         let request = self.prepare().await?;
-        let launched = match self.engine.inner.launcher.launch(request).await {
+        let raise = network::raise(self.engine.clone(), self.configuration(), self.sandbox.take());
+        let (raised, launched) = tokio::join!(raise, self.engine.inner.launcher.launch(request));
+        self.sandbox = raised.sandbox;
+        let launched = match launched {
             Ok(launched) => launched,
             Err(error) => {
                 self.discard_bundle().await;
                 return Err(refused(error));
             }
         };
-        let released = match self.container.shim.events().await {
-            Ok((_, events)) => self.release().await.map(|()| events),
-            Err(error) => Err(refused(error)),
+        let released = match (raised.outcome, self.container.shim.events().await) {
+            (Err(error), _) => Err(network::explain(error).into()),
+            (Ok(()), Ok((_, events))) => self.release().await.map(|()| events),
+            (Ok(()), Err(error)) => Err(refused(error)),
         };
         match released {
             Ok(events) => {
                 self.attend(events, Some(launched.shim));
                 let (pid, at) = (launched.pid.unsigned_abs(), state::now());
                 let health = Check::of(&self.configuration().config).map(|_| Health::default());
+                let connections = self.connections();
+                self.tell_joined();
                 self.change(|state| {
                     state.started(pid, at);
                     state.health = health;
+                    state.network = connections;
                 });
                 self.tell("start", &[]);
                 Ok(())
@@ -159,31 +177,19 @@ impl Driver {
         }
     }
 
-    /// Gathers everything a launch needs; makes the bundle and the files it mounts.
-    async fn prepare(&self) -> Result<LaunchRequest> {
+    /// Gathers everything a launch needs; leases addresses, makes the namespace, the bundle and the files it mounts.
+    async fn prepare(&mut self) -> Result<LaunchRequest> {
         let configuration = self.configuration();
         let joined = specification::join(&self.engine, &configuration)?;
         let engine = self.engine.clone();
-        blocking(move || {
-            let paths = engine.store().paths();
-            let directory = paths.exec_container(&configuration.id);
-            let files = network_files::write(&engine, &configuration)?;
-            let spec = specification::derive(&engine, &configuration, joined, &files)?;
-            write_bundle(&directory, &spec)?;
-            Ok(LaunchRequest {
-                id: parse_id(&configuration)?,
-                bundle: directory.clone(),
-                rootfs: Some(engine.root_of(&configuration.id)?),
-                runtime_root: paths.runtime(),
-                open_stdin: configuration.config.open_stdin,
-                stdin_once: configuration.config.stdin_once,
-                log: log_target::of(&engine, &configuration)?,
-                directory,
-                spec,
-                start: false,
-            })
+        let (sandbox, request) = blocking(move || {
+            let sandbox = network::create(&engine, &configuration).map_err(network::explain)?;
+            let request = request(&engine, &configuration, joined, sandbox.as_ref());
+            Ok((sandbox, request))
         })
-        .await
+        .await?;
+        self.sandbox = sandbox;
+        request
     }
 
     async fn discard_bundle(&self) {
@@ -193,6 +199,34 @@ impl Driver {
             tracing::warn!(container = self.container.id, %error, "bundle not removed");
         }
     }
+}
+
+/// What the shim is told; the bundle and the files it mounts are made.
+fn request(
+    engine: &Engine,
+    configuration: &Configuration,
+    joined: Joined,
+    sandbox: Option<&Sandbox>,
+) -> Result<LaunchRequest> {
+    let paths = engine.store().paths();
+    let directory = paths.exec_container(&configuration.id);
+    let addressing = network::addressing(engine, configuration, sandbox)?;
+    let files = network_files::write(engine, configuration, &addressing)?;
+    let namespace = sandbox.and_then(Sandbox::path);
+    let spec = specification::derive(engine, configuration, joined, namespace, &files)?;
+    write_bundle(&directory, &spec)?;
+    Ok(LaunchRequest {
+        id: parse_id(configuration)?,
+        bundle: directory.clone(),
+        rootfs: Some(engine.root_of(&configuration.id)?),
+        runtime_root: paths.runtime(),
+        open_stdin: configuration.config.open_stdin,
+        stdin_once: configuration.config.stdin_once,
+        log: log_target::of(engine, configuration)?,
+        directory,
+        spec,
+        start: false,
+    })
 }
 
 fn parse_id(configuration: &Configuration) -> Result<ContainerId> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::{Health, Verdict};
 use super::human;
+use super::network::Connections;
 
 /// The places of the state machine drawn in the module's documentation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub(crate) struct State {
     pub stopped_by_user: bool,
     /// Its health, when it has a check and was started.
     pub health: Option<Health>,
+    /// What it has on networks while it runs; kept with its run-time files, not in its row.
+    #[serde(skip)]
+    pub network: std::sync::Arc<Connections>,
     /// How often it ended, counted since the engine was opened: waiters see an exit by it.
     #[serde(skip)]
     pub exits: u64,
@@ -122,6 +126,7 @@ impl State {
         // A container that never ran stays created, one that ran before stays exited.
         self.status = if self.started_at == 0 { Status::Created } else { Status::Exited };
         self.pid = 0;
+        self.network = Default::default();
         self.exit_code = code;
         self.last_exit = code;
         self.error = error.to_owned();
@@ -131,6 +136,7 @@ impl State {
     pub(crate) fn ended(&mut self, code: i32, at: i64, restarting: bool) {
         self.status = if restarting { Status::Restarting } else { Status::Exited };
         self.pid = 0;
+        self.network = Default::default();
         self.exit_code = code;
         self.last_exit = code;
         self.exits += 1;

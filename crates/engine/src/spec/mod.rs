@@ -40,7 +40,6 @@ pub use merge::{command_line, merge_image};
 pub use mount_points::mount_points;
 pub use process::exec_process;
 pub use validate::{DEFAULT_RUNTIME, validate, validate_update};
-pub(crate) use validate::{NO_BRIDGE, networks_exist};
 
 /// Namespaces of others that the container enters, by the process that owns them (its pid on the host).
 #[derive(Clone, Debug, Default)]
@@ -67,6 +66,10 @@ pub struct Inputs<'a> {
     pub host: &'a Host,
     /// What is joined.
     pub joined: Joined,
+    /// The container's own network namespace when it is made before; else the runtime makes it.
+    pub namespace: Option<PathBuf>,
+    /// Variables that legacy links give it.
+    pub link_variables: Vec<String>,
     /// The mounts asked for, as [`mount_points`] made them at create.
     pub mounts: &'a [api::mount::MountPoint],
     /// The file for /etc/hosts; `None`: leave the image's.

@@ -18,7 +18,7 @@ pub fn namespaces(inputs: &Inputs<'_>) -> Vec<Namespace> {
         _ if inputs.config.network_disabled => new(NamespaceKind::Network),
         Some(pid) => join(NamespaceKind::Network, pid, "net"),
         None if host_config.network_mode.is_host() => None,
-        None => new(NamespaceKind::Network),
+        None => Some(Namespace { kind: NamespaceKind::Network, path: inputs.namespace.clone() }),
     };
     let pid = match joined.pid {
         Some(pid) => join(NamespaceKind::Pid, pid, "pid"),

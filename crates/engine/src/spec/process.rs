@@ -31,7 +31,7 @@ pub fn of_container(inputs: &Inputs<'_>, security: &SecurityOptions, caps: &[Str
         console_size: console_size(config.tty, Some(host_config.console_size)),
         user: user(&config.user, host_config),
         args: prefix.iter().map(|&word| word.to_owned()).chain(command).collect(),
-        env: env::environment(&config.hostname, config.tty, config.env.as_deref().unwrap_or_default()),
+        env: environment(inputs),
         cwd: folder(&config.working_dir),
         capabilities: Some(capability_sets(caps)),
         rlimits: rlimits(inputs)?,
@@ -40,6 +40,14 @@ pub fn of_container(inputs: &Inputs<'_>, security: &SecurityOptions, caps: &[Str
         oom_score_adj: i32::try_from(host_config.oom_score_adj).ok(),
         ..Process::default()
     })
+}
+
+/// Defaults, what links tell, what was asked for.
+fn environment(inputs: &Inputs<'_>) -> Vec<String> {
+    let config = inputs.config;
+    let asked = config.env.as_deref().unwrap_or_default();
+    let own = [inputs.link_variables.as_slice(), asked].concat();
+    env::environment(&config.hostname, config.tty, &own)
 }
 
 /// The process of an exec in a container whose specification was `spec`.

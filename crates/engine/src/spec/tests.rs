@@ -27,7 +27,7 @@ impl Case {
     fn spec(mut self) -> Value {
         let mut host_config = self.request.host_config.take().unwrap_or_default();
         let config = &mut self.request.config;
-        validate(config, &mut host_config, None, &self.engine, &self.host).unwrap();
+        validate(config, &mut host_config, &self.engine, &self.host).unwrap();
         if config.hostname.is_empty() {
             config.hostname = "0123456789ab".into();
         }
@@ -39,6 +39,8 @@ impl Case {
             engine: &self.engine,
             host: &self.host,
             joined: self.joined,
+            namespace: None,
+            link_variables: Vec::new(),
             mounts: &mounts,
             hosts: Some("/c/hosts".into()),
             hostname: Some("/c/hostname".into()),

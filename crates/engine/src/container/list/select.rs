@@ -1,13 +1,16 @@
 //! Which containers a list shows: Docker's filters, over snapshots sorted newest first. Pure but for looking up the
 //! containers that `before`, `since` and `id` name.
 
+use std::collections::HashSet;
+
 use boxship_api::Filters;
 
 use super::ListOptions;
 use crate::container::handle::Snapshot;
-use crate::container::inspect::endpoints;
+use crate::container::network_settings::{Identify, endpoints, summaries};
 use crate::container::registry::Registry;
 use crate::container::state::Status;
+use crate::network::publish::{parse_port, word};
 use crate::{Error, Result};
 
 const KEYS: &[&str] = &[
@@ -38,13 +41,18 @@ pub(super) struct Selection<'a> {
     before: Option<i64>,
     since: Option<i64>,
     ancestors: Option<Vec<String>>,
-    /// `is-task=true`, or ports: nothing here has them.
+    identify: Identify<'a>,
+    /// Published and offered ports to look for, as `80/tcp`; any of either.
+    publish: HashSet<String>,
+    expose: HashSet<String>,
+    /// `is-task=true`: nothing here is one.
     none: bool,
 }
 
 impl<'a> Selection<'a> {
     pub(super) fn new(
         registry: &Registry,
+        identify: Identify<'a>,
         options: &'a ListOptions,
         ancestors: Option<Vec<String>>,
     ) -> Result<Self> {
@@ -76,7 +84,10 @@ impl<'a> Selection<'a> {
             before: made("before")?,
             since: made("since")?,
             ancestors,
-            none: filters.bool_or("is-task", false)? || publish || expose,
+            identify,
+            publish,
+            expose,
+            none: filters.bool_or("is-task", false)?,
         })
     }
 
@@ -104,7 +115,29 @@ impl<'a> Selection<'a> {
             && self.exit_code_matches(snapshot)
             && self.ancestors.as_ref().is_none_or(|ids| ids.contains(&configuration.image))
             && volume_matches(filters, snapshot)
-            && network_matches(filters, snapshot)
+            && self.network_matches(snapshot)
+            && self.port_matches(snapshot)
+    }
+
+    fn network_matches(&self, snapshot: &Snapshot) -> bool {
+        let mut wanted = self.filters.get("network").peekable();
+        wanted.peek().is_none() || {
+            let endpoints = endpoints(&snapshot.configuration, &snapshot.state, self.identify);
+            wanted.any(|value| {
+                let mut ids = endpoints.values().map(|endpoint| endpoint.network_id.as_str());
+                endpoints.contains_key(value) || ids.any(|id| !id.is_empty() && id.starts_with(value))
+            })
+        }
+    }
+
+    fn port_matches(&self, snapshot: &Snapshot) -> bool {
+        if self.publish.is_empty() && self.expose.is_empty() {
+            return true;
+        }
+        summaries(&snapshot.configuration, &snapshot.state.network).iter().any(|port| {
+            let of = |number: u16| format!("{number}/{}", port.protocol);
+            self.publish.contains(&of(port.public_port)) || self.expose.contains(&of(port.private_port))
+        })
     }
 
     fn exit_code_matches(&self, snapshot: &Snapshot) -> bool {
@@ -144,19 +177,6 @@ fn volume_matches(filters: &Filters, snapshot: &Snapshot) -> bool {
     })
 }
 
-fn network_matches(filters: &Filters, snapshot: &Snapshot) -> bool {
-    let mut wanted = filters.get("network").peekable();
-    wanted.peek().is_none() || {
-        let endpoints = endpoints(&snapshot.configuration);
-        wanted.any(|value| {
-            endpoints.contains_key(value)
-                || endpoints
-                    .values()
-                    .any(|endpoint| !endpoint.network_id.is_empty() && endpoint.network_id.starts_with(value))
-        })
-    }
-}
-
 fn exit_codes(filters: &Filters) -> Result<Vec<i32>> {
     let parse = |value: &str| {
         value.parse().map_err(|_| {
@@ -168,25 +188,19 @@ fn exit_codes(filters: &Filters) -> Result<Vec<i32>> {
     filters.get("exited").map(parse).collect()
 }
 
-/// Whether ports are asked for; they must be ports or ranges, with or without protocol.
-fn ports(filters: &Filters, key: &str) -> Result<bool> {
-    let mut any = false;
+/// The ports asked for, as `80/tcp`; they may be ranges, with or without protocol.
+fn ports(filters: &Filters, key: &str) -> Result<HashSet<String>> {
+    let mut ports = HashSet::new();
     for value in filters.get(key) {
         if value.contains(':') {
             return Err(Error::invalid(format!("filter for '{key}' should not contain ':': {value}")));
         }
-        let range = value.split('/').next().unwrap_or_default();
-        let is_port = |text: &str| text.parse::<u16>().is_ok();
-        let good = match range.split_once('-') {
-            Some((first, last)) => is_port(first) && is_port(last),
-            None => is_port(range),
-        };
-        if !good {
-            return Err(Error::invalid(format!("error while looking up for {key} {value}: invalid port")));
-        }
-        any = true;
+        let (protocol, first, last) = parse_port(value).ok_or_else(|| {
+            Error::invalid(format!("error while looking up for {key} {value}: invalid port"))
+        })?;
+        ports.extend((first..=last).map(|port| format!("{port}/{}", word(protocol))));
     }
-    Ok(any)
+    Ok(ports)
 }
 
 #[cfg(test)]
@@ -229,7 +243,7 @@ mod tests {
         let filters = Filters::parse(filter).unwrap();
         let ancestors = filters.contains("ancestor").then(|| vec!["sha256:bbb".to_owned()]);
         let options = ListOptions { all, limit, filters, ..ListOptions::default() };
-        let selection = match Selection::new(&registry, &options, ancestors) {
+        let selection = match Selection::new(&registry, &|_| None, &options, ancestors) {
             Ok(selection) => selection,
             Err(error) => return format!("{:?}", error.kind()),
         };

@@ -5,12 +5,12 @@
 mod config;
 mod host_config;
 mod limits;
+mod networking;
 mod offered;
 
 use boxship_api as api;
 
 pub use offered::DEFAULT_RUNTIME;
-pub(crate) use offered::{NO_BRIDGE, networks_exist};
 
 use super::host::Host;
 use crate::{EngineConfig, Result};
@@ -21,14 +21,13 @@ use crate::{EngineConfig, Result};
 pub fn validate(
     config: &mut api::container::Config,
     host_config: &mut api::container::HostConfig,
-    networking: Option<&api::network::NetworkingConfig>,
     engine: &EngineConfig,
     host: &Host,
 ) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     config::validate(config)?;
     host_config::normalize(host_config);
-    offered::networking(config, host_config, networking, &mut warnings)?;
+    networking::validate(config, host_config, &mut warnings)?;
     offered::storage(config, host_config, &mut warnings)?;
     offered::devices_and_runtime(host_config, engine)?;
     host_config::validate(config, host_config, host, &mut warnings)?;

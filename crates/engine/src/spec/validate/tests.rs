@@ -5,9 +5,7 @@ use super::*;
 fn run(json: &str, host: &Host) -> Result<(api::container::CreateRequest, Vec<String>)> {
     let mut request: api::container::CreateRequest = serde_json::from_str(json).unwrap();
     let mut host_config = request.host_config.take().unwrap_or_default();
-    let networking = request.networking_config.clone();
-    let warnings =
-        validate(&mut request.config, &mut host_config, networking.as_ref(), &EngineConfig::default(), host)?;
+    let warnings = validate(&mut request.config, &mut host_config, &EngineConfig::default(), host)?;
     request.host_config = Some(host_config);
     Ok((request, warnings))
 }
@@ -170,14 +168,15 @@ fn limits_are_judged() {
 #[test]
 fn what_is_not_offered_is_said() {
     for (json, part) in [
-        (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}"#, "ports cannot be published"),
-        (r#"{"HostConfig":{"PublishAllPorts":true}}"#, "ports cannot be published"),
-        (r#"{"HostConfig":{"Links":["a:b"]}}"#, "legacy links"),
         (r#"{"HostConfig":{"VolumesFrom":["a"]}}"#, "volumes are not supported"),
         (r#"{"HostConfig":{"StorageOpt":{"size":"1G"}}}"#, "--storage-opt"),
         (
-            r#"{"NetworkingConfig":{"EndpointsConfig":{"bridge":{"IPAMConfig":{"IPv4Address":"1.2.3.4"}}}}}"#,
-            "an address, alias",
+            r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"x"}]}}}"#,
+            "invalid port specification: \"x\"",
+        ),
+        (
+            r#"{"HostConfig":{"NetworkMode":"container:y","PortBindings":{"80/tcp":[{}]}}}"#,
+            "conflicting options: port publishing and the container type network mode",
         ),
         (
             r#"{"Hostname":"x","HostConfig":{"NetworkMode":"container:y"}}"#,
@@ -190,27 +189,6 @@ fn what_is_not_offered_is_said() {
     ] {
         let text = run(json, &Host::example(true)).unwrap_err().to_string();
         assert!(text.contains(part), "{json}: {text}");
-    }
-}
-
-#[test]
-fn networks_of_users_are_missed_at_start_only() {
-    for (json, missing) in [
-        (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, Some("network mine not found")),
-        (
-            r#"{"HostConfig":{"NetworkMode":"mine"},"NetworkingConfig":{"EndpointsConfig":{"mine":{"Aliases":["a"]}}}}"#,
-            Some("network mine not found"),
-        ),
-        (r#"{"NetworkingConfig":{"EndpointsConfig":{"other":{}}}}"#, Some("network other not found")),
-        (r#"{"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}"#, None),
-        (r#"{"HostConfig":{"NetworkMode":"container:x"}}"#, None),
-        (r#"{"HostConfig":{"NetworkMode":"host"}}"#, None),
-    ] {
-        let (request, _) = run(json, &Host::example(true)).unwrap();
-        let host_config = request.host_config.unwrap();
-        let exist = networks_exist(&host_config, request.networking_config.as_ref());
-        let error = exist.err().map(|error| (error.kind(), error.to_string()));
-        assert_eq!(error, missing.map(|text| (crate::Kind::NotFound, text.to_owned())), "{json}");
     }
 }
 

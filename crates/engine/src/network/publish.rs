@@ -1,0 +1,401 @@
+//! Published ports: from what a container asks for to what is held on the host and told to the firewall. The choice is
+//! pure; [`hold`] takes the host's ports.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use boxship_api::container::{Config, HostConfig};
+use boxship_net::ports::{Held, HostPorts, Protocol, Published, Wanted};
+
+use crate::{Error, Result};
+
+/// A port of the container that shall be reachable from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The container's port.
+    pub port: u16,
+    /// The host's address; `None`: where the network publishes by itself.
+    pub host: Option<IpAddr>,
+    /// First and last port of the host; 0 and 0 for any.
+    pub first: u16,
+    /// See `first`.
+    pub last: u16,
+}
+
+/// Where a family's packets come in: the endpoint that gives the default route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// The container's address.
+    pub address: IpAddr,
+    /// The bridge.
+    pub bridge: String,
+    /// The network's own choice of the host's address.
+    pub host_binding: Option<IpAddr>,
+    /// Ports are opened at the container's address and not translated.
+    pub routed: bool,
+}
+
+/// What is published with one port of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    wish: Wish,
+    /// The host's address, and the door behind it.
+    places: Vec<(IpAddr, Door)>,
+}
+
+/// A port or range with its protocol: `80`, `80/tcp`, `8000-8010/udp`.
+pub(crate) fn parse_port(text: &str) -> Option<(Protocol, u16, u16)> {
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return None,
+    };
+    let (first, last) = parse_range(numbers)?;
+    Some((protocol, first, last))
+}
+
+/// `8080` or `8000-8010`.
+fn parse_range(text: &str) -> Option<(u16, u16)> {
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (number(first)?, number(last)?);
+    (first <= last).then_some((first, last))
+}
+
+/// The protocol's name in keys such as `80/tcp`.
+pub(crate) fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
+}
+
+/// The ports a container offers, published or not.
+pub(crate) fn exposed(config: &Config) -> Vec<(u16, Protocol)> {
+    let ranges = config.exposed_ports.keys().filter_map(|key| parse_port(key));
+    let mut ports: Vec<_> =
+        ranges.flat_map(|(protocol, first, last)| (first..=last).map(move |port| (port, protocol))).collect();
+    ports.sort();
+    ports.dedup();
+    ports
+}
+
+/// What is asked for with `-p` and `-P`, in the order in which the host's ports are taken: exact ones first, then by
+/// container port, so that what differs in the host's address only stands together.
+pub(crate) fn wishes(config: &Config, host_config: &HostConfig) -> Result<Vec<Wish>> {
+    let wrong = |text: &str| Error::invalid(format!("invalid port specification: {text:?}"));
+    let mut wishes = Vec::new();
+    let mut bound = Vec::new();
+    for (key, bindings) in host_config.port_bindings.iter().flatten() {
+        let (protocol, port, last) = parse_port(key).ok_or_else(|| wrong(key))?;
+        if port != last || port == 0 {
+            return Err(wrong(key));
+        }
+        for binding in bindings.iter().flatten() {
+            let text = binding.host_port.split('/').next().unwrap_or_default();
+            let (first, last) = match text {
+                "" => (0, 0),
+                text => parse_range(text).ok_or_else(|| wrong(&binding.host_port))?,
+            };
+            if first == 0 && last != 0 {
+                return Err(wrong(&binding.host_port));
+            }
+            wishes.push(Wish { protocol, port, host: host_address(&binding.host_ip)?, first, last });
+            bound.push((port, protocol));
+        }
+    }
+    if host_config.publish_all_ports {
+        let rest = exposed(config).into_iter().filter(|port| !bound.contains(port));
+        wishes.extend(rest.map(|(port, protocol)| Wish { protocol, port, host: None, first: 0, last: 0 }));
+    }
+    wishes.sort_by_key(|wish| {
+        let range = wish.first == 0 || wish.first != wish.last;
+        (range, wish.port, wish.protocol, wish.first, wish.last, wish.host)
+    });
+    wishes.dedup();
+    Ok(wishes)
+}
+
+/// The host's address of a binding; the empty text is none.
+fn host_address(text: &str) -> Result<Option<IpAddr>> {
+    let plain = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    match plain.parse::<IpAddr>() {
+        _ if text.is_empty() => Ok(None),
+        // An IPv4 address in IPv6 clothes is one.
+        Ok(address) => Ok(Some(address.to_canonical())),
+        Err(_) => Err(Error::invalid(format!("invalid port binding: invalid IP address: {text}"))),
+    }
+}
+
+/// Which of the host's addresses lead to which of the container's, grouped by what has to share one port.
+fn groups(wishes: &[Wish], v4: Option<&Door>, v6: Option<&Door>) -> Result<Vec<Group>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for wish in wishes {
+        let places = places(wish, v4, v6)?;
+        let same = |other: &Wish| Wish { host: None, ..other.clone() } == Wish { host: None, ..wish.clone() };
+        match groups.last_mut().filter(|group| same(&group.wish)) {
+            Some(group) => group.places.extend(places),
+            None => groups.push(Group { wish: wish.clone(), places }),
+        }
+    }
+    for group in &mut groups {
+        let mut seen = Vec::new();
+        group.places.retain(|(host, _)| {
+            !seen.contains(host) && {
+                seen.push(*host);
+                true
+            }
+        });
+    }
+    Ok(groups)
+}
+
+/// The host's addresses of one wish.
+fn places(wish: &Wish, v4: Option<&Door>, v6: Option<&Door>) -> Result<Vec<(IpAddr, Door)>> {
+    const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let mut places = Vec::new();
+    // What comes in over IPv6 is relayed to a container that has only IPv4; the relay knows no SCTP.
+    let v6 = v6.or(v4.filter(|_| wish.protocol != Protocol::Sctp));
+    for (door, any, family) in [(v4, ANY4, "IPv4"), (v6, ANY6, "IPv6")] {
+        let wanted = match (wish.host, door) {
+            (Some(host), _) if host.is_ipv4() != any.is_ipv4() => continue,
+            (Some(host), None) => {
+                return Err(Error::invalid(format!(
+                    "port {} cannot be published at {host}: the container has no {family} address",
+                    wish.port
+                )));
+            }
+            (None, None) => continue,
+            (Some(host), Some(door)) => (host, door),
+            (None, Some(door)) => match door.host_binding {
+                // "Everywhere" of IPv4 means everywhere of IPv6 too.
+                Some(host) if host == ANY4 => (any, door),
+                Some(host) if host.is_ipv4() != any.is_ipv4() => continue,
+                Some(host) => (host, door),
+                None => (any, door),
+            },
+        };
+        let (host, door) = wanted;
+        match door.routed {
+            // Nothing is translated, so nothing is relayed either.
+            true if door.address.is_ipv4() != any.is_ipv4() => {}
+            true => places.push((any, door.clone())),
+            false => places.push((host, door.clone())),
+        }
+    }
+    Ok(places)
+}
+
+/// Whether a port is carried from one family to the other, by the container's shim and not by the firewall.
+pub(crate) fn is_relayed(port: &Published) -> bool {
+    port.host_address.is_ipv4() != port.address.is_ipv4()
+}
+
+/// Those the firewall carries.
+pub(crate) fn translated(ports: &[Published]) -> Vec<Published> {
+    ports.iter().filter(|port| !is_relayed(port)).cloned().collect()
+}
+
+/// Takes the host's ports for all wishes, or none of them.
+pub(crate) fn hold(
+    ports: &HostPorts,
+    wishes: &[Wish],
+    v4: Option<&Door>,
+    v6: Option<&Door>,
+) -> Result<(Vec<Held>, Vec<Published>)> {
+    if v4.is_none() && v6.is_none() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (mut held, mut published) = (Vec::new(), Vec::new());
+    for Group { wish, places } in groups(wishes, v4, v6)? {
+        let translated = places.iter().filter(|(_, door)| !door.routed);
+        let addresses: Vec<_> = translated.map(|(host, _)| *host).collect();
+        let mut host_port = 0;
+        if !addresses.is_empty() {
+            let wanted = Wanted { protocol: wish.protocol, addresses, first: wish.first, last: wish.last };
+            let got = ports.hold(&wanted).map_err(|error| taken(error, &wish, &places))?;
+            host_port = got.port;
+            held.push(got);
+        }
+        published.extend(places.into_iter().map(|(host, door)| Published {
+            protocol: wish.protocol,
+            host_address: host,
+            host_port: if door.routed { 0 } else { host_port },
+            address: door.address,
+            port: wish.port,
+            bridge: door.bridge,
+        }));
+    }
+    Ok((held, published))
+}
+
+/// Takes the ports of a container that ran on while nobody held them.
+pub(crate) fn hold_again(ports: &HostPorts, published: &[Published]) -> Vec<Held> {
+    let mut groups: Vec<(Protocol, u16, u16, Vec<IpAddr>)> = Vec::new();
+    for port in published.iter().filter(|port| port.host_port != 0) {
+        match groups.last_mut() {
+            Some((protocol, host, inner, addresses))
+                if (*protocol, *host, *inner) == (port.protocol, port.host_port, port.port) =>
+            {
+                addresses.push(port.host_address);
+            }
+            _ => groups.push((port.protocol, port.host_port, port.port, vec![port.host_address])),
+        }
+    }
+    let mut held = Vec::new();
+    for (protocol, port, _, addresses) in groups {
+        match ports.hold(&Wanted { protocol, addresses, first: port, last: port }) {
+            Ok(got) => held.push(got),
+            // Another program took it meanwhile; what is published goes to the container all the same.
+            Err(error) => tracing::warn!(port, %error, "a published port is held by another program"),
+        }
+    }
+    held
+}
+
+/// Docker's words for a port that is taken.
+fn taken(error: boxship_net::Error, wish: &Wish, places: &[(IpAddr, Door)]) -> Error {
+    use crate::Kind;
+    match (&error, places.first()) {
+        (boxship_net::Error::PortInUse { .. }, Some((host, door))) => {
+            let range = match (wish.first, wish.last) {
+                (0, 0) => String::new(),
+                (first, last) if first == last => format!("{first}:"),
+                (first, last) => format!("{first}-{last}:"),
+            };
+            let (host, inner) = (bracketed(*host), bracketed(door.address));
+            Error::internal(format!(
+                "failed to bind host port for {host}:{range}{inner}:{}/{}: address already in use",
+                wish.port,
+                word(wish.protocol)
+            ))
+        }
+        _ => Error::new(Kind::Internal, crate::error::with_causes(&error)),
+    }
+}
+
+fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(address: &str) -> Door {
+        Door { address: address.parse().unwrap(), bridge: "br".into(), host_binding: None, routed: false }
+    }
+
+    fn of(json: &str) -> Result<Vec<Wish>> {
+        let request: boxship_api::container::CreateRequest = serde_json::from_str(json).unwrap();
+        wishes(&request.config, &request.host_config.unwrap_or_default())
+    }
+
+    /// Wishes as `host first-last port/protocol`.
+    fn told(json: &str) -> String {
+        match of(json) {
+            Ok(wishes) => {
+                let one = |wish: Wish| {
+                    let host = wish.host.map_or("*".into(), |host| host.to_string());
+                    format!("{host} {}-{} {}/{}", wish.first, wish.last, wish.port, word(wish.protocol))
+                };
+                wishes.into_iter().map(one).collect::<Vec<_>>().join("; ")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn bindings_in_every_form() {
+        for (json, expect) in [
+            (r#"{}"#, ""),
+            (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}"#, "* 8080-8080 80/tcp"),
+            (r#"{"HostConfig":{"PortBindings":{"80":[{}]}}}"#, "* 0-0 80/tcp"),
+            (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"0"}]}}}"#, "* 0-0 80/tcp"),
+            (r#"{"HostConfig":{"PortBindings":{"80/tcp":null,"81/tcp":[]}}}"#, ""),
+            (
+                r#"{"HostConfig":{"PortBindings":{"53/udp":[{"HostIp":"127.0.0.1","HostPort":"8000-8010"}],
+                   "9/sctp":[{"HostIp":"::1","HostPort":"9"},{"HostIp":"[::2]","HostPort":"9"}]}}}"#,
+                "::1 9-9 9/sctp; ::2 9-9 9/sctp; 127.0.0.1 8000-8010 53/udp",
+            ),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"::ffff:1.2.3.4","HostPort":"5/tcp"}]}}}"#,
+                "1.2.3.4 5-5 80/tcp",
+            ),
+            (
+                r#"{"ExposedPorts":{"80/tcp":{},"90-91/udp":{}},"HostConfig":{"PublishAllPorts":true,
+                   "PortBindings":{"80/tcp":[{"HostPort":"1"}]}}}"#,
+                "* 1-1 80/tcp; * 0-0 90/udp; * 0-0 91/udp",
+            ),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"x"}]}}}"#,
+                "invalid port specification: \"x\"",
+            ),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"9-8"}]}}}"#,
+                "invalid port specification: \"9-8\"",
+            ),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80-81/tcp":[{}]}}}"#,
+                "invalid port specification: \"80-81/tcp\"",
+            ),
+            (r#"{"HostConfig":{"PortBindings":{"80/x":[{}]}}}"#, "invalid port specification: \"80/x\""),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"+5"}]}}}"#,
+                "invalid port specification: \"+5\"",
+            ),
+            (
+                r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"1.2.3","HostPort":"5"}]}}}"#,
+                "invalid port binding: invalid IP address: 1.2.3",
+            ),
+        ] {
+            assert_eq!(told(json), expect, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_port_without_address_is_published_in_all_families_the_container_has() {
+        let (v4, v6) = (door("172.17.0.2"), door("fd00::2"));
+        let hosts = |json: &str, v4: Option<&Door>, v6: Option<&Door>| {
+            groups(&of(json).unwrap(), v4, v6).map(|groups| {
+                let of = |group: Group| {
+                    group.places.iter().map(|(host, _)| host.to_string()).collect::<Vec<_>>().join(",")
+                };
+                groups.into_iter().map(of).collect::<Vec<_>>().join("; ")
+            })
+        };
+        let any = r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}"#;
+        assert_eq!(hosts(any, Some(&v4), Some(&v6)).unwrap(), "0.0.0.0,::");
+        assert_eq!(hosts(any, Some(&v4), None).unwrap(), "0.0.0.0,::", "relayed");
+        assert_eq!(hosts(any, None, Some(&v6)).unwrap(), "::");
+        let local = Door { host_binding: Some("127.0.0.1".parse().unwrap()), ..v4.clone() };
+        assert_eq!(hosts(any, Some(&local), None).unwrap(), "127.0.0.1");
+        let two = r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1"},{"HostIp":"::1"}]}}}"#;
+        assert_eq!(hosts(two, Some(&v4), Some(&v6)).unwrap(), "127.0.0.1,::1", "one port for both");
+        assert_eq!(hosts(two, Some(&v4), None).unwrap(), "127.0.0.1,::1");
+        assert!(hosts(two, None, Some(&v6)).unwrap_err().to_string().contains("no IPv4 address"));
+        let sctp = r#"{"HostConfig":{"PortBindings":{"9/sctp":[{"HostIp":"::1"}]}}}"#;
+        assert!(hosts(sctp, Some(&v4), None).unwrap_err().to_string().contains("no IPv6 address"));
+        let routed = Door { routed: true, ..v4.clone() };
+        assert_eq!(hosts(two, Some(&routed), Some(&v6)).unwrap(), "0.0.0.0,::1");
+    }
+
+    #[test]
+    fn a_taken_port_is_told_in_dockers_words() {
+        let wish = Wish { protocol: Protocol::Tcp, port: 80, host: None, first: 8080, last: 8080 };
+        let error = boxship_net::Error::PortInUse { address: "0.0.0.0:8080".into(), protocol: "tcp" };
+        let places = [("0.0.0.0".parse().unwrap(), door("172.17.0.2"))];
+        assert_eq!(
+            taken(error, &wish, &places).to_string(),
+            "failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use"
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! A container's network while it runs: its namespace, its interfaces in it, the host's ports held for it, its
+//! resolver. Made before its shim is launched, taken apart after its end; what fails halfway is undone in reverse.
+//!
+//! One driver owns it, nobody else touches it. Everything here but [`Sandbox::serve_names`] is blocking.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use boxship_net::namespace::Namespace;
+use boxship_net::ports::{Held, Published};
+use boxship_net::resolver::{Resolver, Settings, Upstream};
+
+use super::endpoint::{self, Place};
+use super::names::{Directory, Scope};
+use super::publish::{self, Wish};
+use super::{Endpoint, Networks};
+use crate::{Error, Result};
+
+/// See the module.
+pub(crate) struct Sandbox {
+    /// Where the container lives; `None` when it has no interfaces: on the host's network, on none, or on none any more.
+    namespace: Option<Namespace>,
+    /// Its endpoints, in the order in which it joined.
+    places: Vec<Place>,
+    /// What is published.
+    ports: Vec<Published>,
+    /// The host's ports, held for as long as they are published.
+    held: Vec<Held>,
+    /// What it can resolve.
+    scope: Arc<Scope>,
+    /// Who answers it.
+    resolver: Option<Resolver>,
+}
+
+/// The engine's side of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// The networks.
+    pub networks: &'a Networks,
+    /// Everybody's names.
+    pub names: &'a Arc<Directory>,
+    /// The container's identifier.
+    pub container: &'a str,
+}
+
+impl Sandbox {
+    /// With endpoints whose addresses are leased; nothing is attached yet.
+    fn new(around: Surroundings<'_>, namespace: Option<Namespace>, places: Vec<Place>) -> Self {
+        let scope = Arc::new(Scope::new(around.names.clone(), &places));
+        let (ports, held) = (Vec::new(), Vec::new());
+        Self { namespace, places, ports, held, scope, resolver: None }
+    }
+
+    /// For a new run: in a namespace of its own when there will be interfaces.
+    pub(crate) fn create(around: Surroundings<'_>, places: Vec<Place>) -> Result<Self> {
+        let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
+        let namespace = if needed { Some(Namespace::create()?) } else { None };
+        Ok(Self::new(around, namespace, places))
+    }
+
+    /// Where the runtime finds the namespace for as long as this is there: by descriptor, for nothing is mounted on the
+    /// host's tree.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let descriptor = self.namespace.as_ref()?.as_fd().as_raw_fd();
+        Some(format!("/proc/{}/fd/{descriptor}", std::process::id()).into())
+    }
+
+    fn namespace(&self) -> Result<&Namespace> {
+        self.namespace
+            .as_ref()
+            .ok_or_else(|| Error::internal("the container has no network namespace of its own"))
+    }
+
+    /// Its endpoints.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Its endpoints, for its state.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.places.iter().map(|place| place.endpoint.clone()).collect()
+    }
+
+    /// What is published.
+    pub(crate) fn ports(&self) -> &[Published] {
+        &self.ports
+    }
+
+    /// The sockets that hold its ports.
+    pub(crate) fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    /// Attaches all interfaces, sets the default routes, publishes the ports; the names are told. What was done when
+    /// something fails is undone by [`Sandbox::lower`].
+    pub(crate) fn raise(&mut self, around: Surroundings<'_>, wishes: &[Wish]) -> Result<()> {
+        for place in &self.places {
+            self.attach(around, place)?;
+        }
+        self.route()?;
+        self.publish(around, wishes)?;
+        self.places.iter().for_each(|place| around.names.set(place));
+        Ok(())
+    }
+
+    fn attach(&self, around: Surroundings<'_>, place: &Place) -> Result<()> {
+        around.networks.prepare(&place.network)?;
+        let mark = around.networks.alias(&format!("{}:{}", around.container, place.endpoint.id));
+        let Some(attachment) = place.attachment(mark) else { return Ok(()) };
+        Ok(self.namespace()?.attach(around.networks.links()?, &attachment)?)
+    }
+
+    fn route(&self) -> Result<()> {
+        let (v4, v6) = endpoint::default_routes(&self.places);
+        match &self.namespace {
+            Some(namespace) => Ok(namespace.set_default(v4.as_ref(), v6.as_ref())?),
+            None => Ok(()),
+        }
+    }
+
+    /// Holds and publishes the ports at the endpoints that give the default routes.
+    fn publish(&mut self, around: Surroundings<'_>, wishes: &[Wish]) -> Result<()> {
+        let (v4, v6) = endpoint::doors(&self.places);
+        let (held, ports) = publish::hold(around.networks.ports(), wishes, v4.as_ref(), v6.as_ref())
+            .map_err(|error| {
+                let door = endpoint::by_preference(&self.places).first().copied();
+                let (name, id) = door.map_or(("", ""), |place| {
+                    let name = place.endpoint.dns_names.first().map_or(around.container, String::as_str);
+                    (name, place.endpoint.id.as_str())
+                });
+                Error::new(
+                    error.kind(),
+                    format!(
+                        "driver failed programming external connectivity on endpoint {name} ({id}): {error}"
+                    ),
+                )
+            })?;
+        let carried = publish::translated(&ports);
+        if !carried.is_empty()
+            && let Some(firewall) = around.networks.firewall()?
+        {
+            firewall.publish(&carried)?;
+        }
+        (self.held, self.ports) = (held, ports);
+        Ok(())
+    }
+
+    fn unpublish(&mut self, around: Surroundings<'_>) {
+        let carried = publish::translated(&self.ports);
+        if !carried.is_empty()
+            && let Ok(Some(firewall)) = around.networks.firewall()
+            && let Err(error) = firewall.unpublish(&carried)
+        {
+            tracing::warn!(container = around.container, %error, "ports not unpublished");
+        }
+        self.ports.clear();
+        self.held.clear();
+    }
+
+    /// Joins one more network of a running container, by its process. What fails leaves it as it was.
+    pub(crate) fn join(
+        &mut self,
+        around: Surroundings<'_>,
+        pid: u32,
+        place: Place,
+        wishes: &[Wish],
+    ) -> Result<()> {
+        if self.namespace.is_none() {
+            self.namespace = Some(namespace_of(pid)?);
+        }
+        let before = endpoint::doors(&self.places);
+        self.attach(around, &place)?;
+        self.places.push(place);
+        let moved = self.settle(around, before, wishes);
+        if let Err(error) = moved {
+            let place = self.places.pop();
+            if let Some(place) = place {
+                self.remove_link(around, &place);
+            }
+            if let Err(error) = self.settle(around, (None, None), wishes) {
+                tracing::warn!(container = around.container, %error, "network not as it was");
+            }
+            return Err(error);
+        }
+        if let Some(place) = self.places.last() {
+            around.names.set(place);
+        }
+        self.scope.set(&self.places);
+        Ok(())
+    }
+
+    /// Leaves a network of a running container; gives the endpoint back, its addresses still taken.
+    pub(crate) fn leave(
+        &mut self,
+        around: Surroundings<'_>,
+        network_id: &str,
+        wishes: &[Wish],
+    ) -> Result<Option<Place>> {
+        let Some(at) = self.places.iter().position(|place| place.network.id == network_id) else {
+            return Ok(None);
+        };
+        let before = endpoint::doors(&self.places);
+        let place = self.places.remove(at);
+        around.names.remove(&place);
+        self.scope.set(&self.places);
+        self.remove_link(around, &place);
+        self.settle(around, before, wishes)?;
+        Ok(Some(place))
+    }
+
+    /// Default routes and ports after a change; ports move only when their door did.
+    fn settle(
+        &mut self,
+        around: Surroundings<'_>,
+        before: (Option<publish::Door>, Option<publish::Door>),
+        wishes: &[Wish],
+    ) -> Result<()> {
+        self.route()?;
+        if endpoint::doors(&self.places) != before {
+            self.unpublish(around);
+            self.publish(around, wishes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a link away; it may be gone with its namespace already.
+    fn remove_link(&self, around: Surroundings<'_>, place: &Place) {
+        let endpoint = &place.endpoint;
+        if endpoint.interface.is_empty() {
+            return;
+        }
+        let removed = match endpoint.host_interface.as_str() {
+            "" => self.namespace.as_ref().map_or(Ok(()), |namespace| namespace.detach(&endpoint.interface)),
+            host => around.networks.links().map_or(Ok(()), |links| links.remove(host)),
+        };
+        if let Err(error) = removed {
+            let link = &endpoint.host_interface;
+            tracing::warn!(container = around.container, link, %error, "interface not removed");
+        }
+    }
+
+    /// The names of its endpoints changed: everybody is told.
+    pub(crate) fn rename(&mut self, around: Surroundings<'_>, names: impl Fn(&Place) -> Vec<String>) {
+        for place in self.places.iter_mut().filter(|place| !place.endpoint.dns_names.is_empty()) {
+            place.endpoint.dns_names = names(place);
+            around.names.set(place);
+        }
+    }
+
+    /// Whether a resolver is needed: names exist only on networks that users made.
+    pub(crate) fn wants_resolver(&self) -> bool {
+        self.places.iter().any(|place| place.network.has_names())
+    }
+
+    /// Whether it reaches what is outside.
+    pub(crate) fn leads_outside(&self) -> bool {
+        endpoint::leads_outside(&self.places)
+    }
+
+    /// Starts its resolver, or tells the one it has of changed servers. Within a tokio runtime.
+    pub(crate) fn serve_names(&mut self, upstreams: Vec<Upstream>, ndots_set: bool) -> Result<()> {
+        if let Some(resolver) = &self.resolver {
+            resolver.set_upstreams(upstreams);
+            return Ok(());
+        }
+        let settings = Settings { names: self.scope.clone(), upstreams, ndots_set };
+        self.resolver = Some(Resolver::serve(self.namespace()?, settings)?);
+        Ok(())
+    }
+
+    /// A container that ran on while no engine was there: what it holds is taken again, and published if it is not.
+    pub(crate) fn adopt(
+        around: Surroundings<'_>,
+        pid: u32,
+        places: Vec<Place>,
+        ports: Vec<Published>,
+    ) -> Result<Self> {
+        let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
+        let namespace = if needed { Some(namespace_of(pid)?) } else { None };
+        let mut sandbox = Self::new(around, namespace, places);
+        sandbox.held = publish::hold_again(around.networks.ports(), &ports);
+        sandbox.ports = ports;
+        sandbox.places.iter().for_each(|place| around.names.set(place));
+        let carried = publish::translated(&sandbox.ports);
+        if !carried.is_empty()
+            && let Some(firewall) = around.networks.firewall()?
+        {
+            firewall.publish(&carried)?;
+        }
+        Ok(sandbox)
+    }
+
+    /// Takes everything apart that is there. Nothing of it is left but what cannot be removed, which is told.
+    pub(crate) fn lower(mut self, around: Surroundings<'_>) {
+        self.resolver = None;
+        self.places.iter().for_each(|place| around.names.remove(place));
+        self.unpublish(around);
+        for place in self.places.iter().rev() {
+            self.remove_link(around, place);
+            place.release(around.networks);
+        }
+    }
+}
+
+/// The namespace of a process.
+fn namespace_of(pid: u32) -> Result<Namespace> {
+    Ok(Namespace::open(Path::new(&format!("/proc/{pid}/ns/net")))?)
+}
