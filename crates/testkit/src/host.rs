@@ -1,5 +1,10 @@
-//! A temporary host: one daemon with folders and a socket of its own, and the two command
-//! lines that speak to it, `boxship` and the stock `docker`.
+//! A temporary host: one daemon with folders, a socket and a network namespace of its own, and
+//! the two command lines that speak to it, `boxship` and the stock `docker`.
+//!
+//! ```text
+//! outside (198.51.100.1, 2001:db8:51::1) ──eth0──eth0── home (198.51.100.2, 2001:db8:51::2): the daemon
+//! ```
+//! The cable and the outside are there when a test asks for them ([`Host::on_network`]).
 //!
 //! Dropping it removes every container, stops the daemon and checks that nothing is left.
 
@@ -10,10 +15,18 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::leaks::Snapshot;
+use crate::netns::{self, Namespace};
 use crate::{images, require_program, require_root};
 
 /// How long a daemon may take to answer its first ping before a test gives up on it.
 const DAEMON_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The host's own addresses, when it is on a network.
+pub const HOME: [&str; 2] = ["198.51.100.2", "2001:db8:51::2"];
+/// The addresses of the other host.
+pub const OUTSIDE: [&str; 2] = ["198.51.100.1", "2001:db8:51::1"];
+/// What the home may have when all containers and networks are gone: what was there, and the default bridge.
+const LASTING_LINKS: [&str; 3] = ["boxship0", "eth0", "lo"];
 
 /// One daemon with its data root, exec root and socket in a temporary folder.
 pub struct Host {
@@ -22,6 +35,8 @@ pub struct Host {
     daemon: Option<Child>,
     arguments: Vec<String>,
     before: Snapshot,
+    home: Namespace,
+    outside: Option<Namespace>,
 }
 
 /// What a command printed and how it ended, with the text already decoded.
@@ -62,16 +77,31 @@ impl Host {
 
     /// The same with more arguments for `boxship daemon`.
     pub fn start_with(exe: impl Into<PathBuf>, arguments: &[&str]) -> Host {
+        Host::in_namespace(exe.into(), arguments, Namespace::new(), None)
+    }
+
+    /// The same on a network: with an address on a link of its own, a default route, and another host behind it.
+    pub fn on_network(exe: impl Into<PathBuf>, arguments: &[&str]) -> Host {
         require_root();
+        let (home, outside) = (Namespace::new(), Namespace::new());
+        let with = |[v4, v6]: [&str; 2]| [format!("{v4}/24"), format!("{v6}/64")];
+        let (here, there) = (with(HOME), with(OUTSIDE));
+        home.cable("eth0", &[&here[0], &here[1]], &outside, &[&there[0], &there[1]]);
+        home.run(&format!("ip route add default via {}", OUTSIDE[0])).ok();
+        home.run(&format!("ip -6 route add default via {}", OUTSIDE[1])).ok();
+        Host::in_namespace(exe.into(), arguments, home, Some(outside))
+    }
+
+    fn in_namespace(exe: PathBuf, arguments: &[&str], home: Namespace, outside: Option<Namespace>) -> Host {
+        require_root();
+        let mut arguments: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+        if !netns::has_firewall(&home) {
+            arguments.push("--iptables=false".into());
+        }
         let dir =
             tempfile::Builder::new().prefix("boxship-test-").tempdir().expect("make a temporary folder");
-        let mut host = Host {
-            exe: exe.into(),
-            dir: Some(dir),
-            daemon: None,
-            arguments: arguments.iter().map(|a| a.to_string()).collect(),
-            before: Snapshot::take(),
-        };
+        let mut host =
+            Host { exe, dir: Some(dir), daemon: None, arguments, before: Snapshot::take(), home, outside };
         host.start_daemon();
         host
     }
@@ -101,6 +131,16 @@ impl Host {
         self.dir().join("boxship.sock")
     }
 
+    /// The network namespace that the daemon runs in.
+    pub fn home(&self) -> &Namespace {
+        &self.home
+    }
+
+    /// The other host; there is one when this one is on a network.
+    pub fn outside(&self) -> &Namespace {
+        self.outside.as_ref().expect("the host was started with Host::on_network")
+    }
+
     /// The daemon's process id.
     pub fn daemon_pid(&self) -> u32 {
         self.daemon.as_ref().expect("the daemon runs").id()
@@ -111,7 +151,9 @@ impl Host {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let log = fs::File::options().create(true).append(true).open(self.dir().join("daemon.log"));
         let log = log.expect("open the daemon's log");
-        let child = Command::new(&self.exe)
+        let child = self
+            .home
+            .command(&self.exe)
             .arg("daemon")
             .args(["-H", &self.address()])
             .arg("--data-root")
@@ -215,15 +257,27 @@ impl Host {
         }
     }
 
+    /// Links that should have gone with the containers and networks.
+    fn links_left(&self) -> Vec<String> {
+        let links = self.home.links();
+        links
+            .into_iter()
+            .filter(|name| !LASTING_LINKS.contains(&name.as_str()))
+            .map(|l| format!("link {l}"))
+            .collect()
+    }
+
     /// Ends the host and checks that nothing of it is left; what dropping does.
     fn finish(&mut self) {
         if self.daemon.is_none() {
             self.start_daemon();
         }
         self.remove_containers();
+        self.boxship(["network", "prune", "-f"]).ok();
         self.stop_daemon();
         let dir = self.dir.take().expect("finished once");
-        let left = self.before.left_behind(dir.path());
+        let mut left = self.before.left_behind(dir.path());
+        left.extend(self.links_left());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
         dir.close().expect("remove the temporary folder");
     }

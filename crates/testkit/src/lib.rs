@@ -1,5 +1,5 @@
 //! What tests share: real images made without a registry, temporary hosts (a daemon with
-//! folders of its own), the check for what was left behind, and the privilege gate.
+//! folders and a network of its own), the check for what was left behind, and the privilege gate.
 //!
 //! Everything here panics with a sentence that says what is missing: a test never passes
 //! silently on a machine that cannot run it.
@@ -10,6 +10,7 @@
 pub mod host;
 pub mod images;
 pub mod leaks;
+pub mod netns;
 
 /// Panics unless the process is root: nothing here can be tested without.
 pub fn require_root() {

@@ -171,6 +171,10 @@ fn complete(thing: &mut Json) {
         "Config",
         &["Cmd", "Entrypoint", "Env", "ExposedPorts", "Volumes", "Labels", "Healthcheck", "OnBuild", "Shell"],
     )];
+    if let Some(id) = thing.get("Id").cloned() {
+        // Docker's types call it so, whatever JSON calls it.
+        thing.fill("", "ID", id);
+    }
     if thing.get("IPAM").is_some() {
         return complete_network(thing);
     }
@@ -192,7 +196,7 @@ fn complete_network(thing: &mut Json) {
     let config = thing.at("IPAM").and_then(|ipam| ipam.at("Config"));
     let Some(Json::List(subnets)) = config else { return };
     for subnet in subnets {
-        let auxiliary = subnet.get("AuxiliaryAddresses").cloned().unwrap_or(Json::Null);
+        let auxiliary = subnet.get("AuxiliaryAddresses").cloned().unwrap_or(Json::Object(Vec::new()));
         subnet.fill("", "AuxAddress", auxiliary);
         ["Subnet", "IPRange", "Gateway"].iter().for_each(|name| subnet.fill("", name, "".into()));
     }
