@@ -1,9 +1,30 @@
 //! The house's one nftables table: isolation, outgoing NAT and published ports.
+//!
+//! The rules are fixed ([`table`]); networks and ports are elements of its sets and maps ([`elements`]), so a change
+//! costs what the change is and not what is there. Every change is one transaction. What should be there is kept here
+//! too: when the kernel's table turns out to be another's work, it is made anew as a whole.
+//!
+//! Nobody else's table, chain or rule is ever touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
+use crate::netlink::{Connection, Protocol};
+use crate::nft::batch::Batch;
+use crate::nft::object::{Change, TableFamily};
+use crate::nft::rule::Family;
+use crate::nft::set::Element;
 use crate::ports::Published;
 use crate::{Error, Result};
+
+mod elements;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use elements::Route;
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +37,7 @@ pub enum Mode {
 }
 
 /// What the table has to know of a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// The bridge's interface name.
     pub bridge: String,
@@ -32,46 +53,231 @@ pub struct Network {
     pub masquerade6: bool,
     /// What others may reach without publishing (`gateway_mode` routed / nat-unprotected).
     pub unprotected: bool,
+    /// The bridge is the administrator's (`--bridge`): other machines may be on it, so any source may come from it.
+    pub foreign: bool,
 }
 
 /// The table as it should be: every change is one transaction.
+#[derive(Debug)]
 pub struct Firewall {
-    _private: (),
+    table: String,
+    mode: Mode,
+    connection: Connection,
+    state: Mutex<State>,
 }
+
+#[derive(Debug)]
+struct State {
+    wanted: Wanted,
+    /// Whether the table was made by us since we began.
+    made: bool,
+}
+
+/// What the table should hold.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    networks: BTreeMap<String, Network>,
+    /// For each route the host's ports and the container's.
+    routes: BTreeMap<Route, BTreeMap<u16, u16>>,
+    /// Families whose packets between interfaces that are none of ours are dropped.
+    guarded: BTreeSet<Family>,
+}
+
+/// Room for a transaction of about 200,000 elements.
+const SEND_BUFFER: usize = 32 << 20;
 
 impl Firewall {
     /// Looks for the kernel's nftables; touches nothing yet. `table` names the table (one for each daemon).
-    pub fn open(_table: &str, _mode: Mode) -> Result<Self> {
-        Err(Error::Invalid("unfinished".into()))
+    pub fn open(table: &str, mode: Mode) -> Result<Self> {
+        let connection = Connection::open(Protocol::Netfilter)?;
+        // Without the right to it the buffers stay small; what is asked later is refused with a better word.
+        let _ = connection.socket().set_buffers(SEND_BUFFER);
+        let state = State { wanted: Wanted::default(), made: false };
+        Ok(Self { table: table.to_owned(), mode, connection, state: Mutex::new(state) })
     }
 
-    /// Makes the table anew, with these networks and ports and nothing else.
-    pub fn replace(&self, _networks: &[Network], _ports: &[Published]) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+    /// How published ports meet the host's own rules.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Makes the table anew, with these networks and ports and nothing else. One transaction: what is published before
+    /// and after is so without a gap.
+    pub fn replace(&self, networks: &[Network], ports: &[Published]) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = Wanted { guarded: state.wanted.guarded.clone(), ..Wanted::default() };
+        wanted.networks = networks.iter().map(|network| (network.bridge.clone(), network.clone())).collect();
+        wanted.add(ports)?;
+        self.rebuild(&mut state, wanted)
     }
 
     /// Adds or changes a network.
-    pub fn set_network(&self, _network: &Network) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+    pub fn set_network(&self, network: &Network) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = state.wanted.clone();
+        let before = wanted.networks.insert(network.bridge.clone(), network.clone());
+        let before = before.as_ref().map(elements::of_network).unwrap_or_default();
+        self.turn(&mut state, wanted, before, elements::of_network(network))
     }
 
     /// Takes a network away.
-    pub fn remove_network(&self, _bridge: &str) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+    pub fn remove_network(&self, bridge: &str) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = state.wanted.clone();
+        let Some(network) = wanted.networks.remove(bridge) else { return Ok(()) };
+        self.turn(&mut state, wanted, elements::of_network(&network), Vec::new())
     }
 
-    /// Publishes ports, all or none.
-    pub fn publish(&self, _ports: &[Published]) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+    /// Publishes ports, all or none. A port that is published already to the same place is fine.
+    pub fn publish(&self, ports: &[Published]) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = state.wanted.clone();
+        wanted.add(ports)?;
+        self.turn_routes(&mut state, wanted, ports)
     }
 
     /// Takes published ports away; those that are gone already are fine. Flows of them end (conntrack).
-    pub fn unpublish(&self, _ports: &[Published]) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+    pub fn unpublish(&self, ports: &[Published]) -> Result<()> {
+        let mut state = self.state();
+        let mut wanted = state.wanted.clone();
+        wanted.remove(ports);
+        self.turn_routes(&mut state, wanted, ports)
     }
 
     /// Takes the whole table away (the daemon's last act when nothing runs any more).
     pub fn clear(&self) -> Result<()> {
-        Err(Error::Invalid("unfinished".into()))
+        let mut state = self.state();
+        let mut batch = self.batch();
+        batch.change(&Change::AddTable);
+        batch.change(&Change::DeleteTable);
+        batch.commit(&self.connection)?;
+        state.wanted = Wanted::default();
+        state.made = false;
+        Ok(())
     }
+
+    /// From a state to another that differs by the routes of these ports.
+    fn turn_routes(&self, state: &mut State, wanted: Wanted, ports: &[Published]) -> Result<()> {
+        let routes: BTreeSet<Route> = ports.iter().map(Route::from).collect();
+        let of = |wanted: &Wanted| -> Vec<Element> {
+            let known = routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?)));
+            known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect()
+        };
+        let (before, after) = (of(&state.wanted), of(&wanted));
+        self.turn(state, wanted, before, after)
+    }
+
+    /// From a state to another that differs by these elements; the whole table, when it isn't what we think it is.
+    fn turn(&self, state: &mut State, wanted: Wanted, before: Vec<Element>, after: Vec<Element>) -> Result<()> {
+        if !state.made {
+            return self.rebuild(state, wanted);
+        }
+        let (before, after): (BTreeSet<_>, BTreeSet<_>) = (before.into_iter().collect(), after.into_iter().collect());
+        let gone: Vec<Element> = before.difference(&after).cloned().collect();
+        let new: Vec<Element> = after.difference(&before).cloned().collect();
+        let mut batch = self.batch();
+        batch.elements(&gone, false);
+        batch.elements(&new, true);
+        match batch.commit(&self.connection) {
+            Ok(()) => state.wanted = wanted,
+            // Somebody changed the table; ours is the last word on it.
+            Err(error) if is_surprise(&error) => return self.rebuild(state, wanted),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The whole table in one transaction.
+    fn rebuild(&self, state: &mut State, wanted: Wanted) -> Result<()> {
+        self.whole(&wanted).commit(&self.connection)?;
+        state.wanted = wanted;
+        state.made = true;
+        Ok(())
+    }
+
+    fn whole(&self, wanted: &Wanted) -> Batch<'_> {
+        let mut batch = self.batch();
+        for change in [Change::AddTable, Change::DeleteTable, Change::AddTable] {
+            batch.change(&change);
+        }
+        for (set, id) in table::sets().iter().zip(1..) {
+            batch.change(&Change::AddSet(set, id));
+        }
+        let chains = table::chains(&wanted.guarded);
+        for chain in &chains {
+            batch.change(&Change::AddChain(chain));
+            for rule in &chain.rules {
+                batch.change(&Change::AddRule(chain.name, rule));
+            }
+        }
+        let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
+        elements.extend(wanted.routes.iter().flat_map(|(route, ports)| elements::of_route(route, ports)));
+        elements.sort();
+        batch.elements(&elements, true);
+        batch
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves nothing half done here: `wanted` is set only after the kernel's word.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch::new(TableFamily::Inet, &self.table)
+    }
+}
+
+impl Wanted {
+    /// Adds ports; a host's port leads to one place only.
+    fn add(&mut self, ports: &[Published]) -> Result<()> {
+        for port in ports {
+            if port.host_address.is_ipv4() != port.address.is_ipv4() {
+                let (from, to) = (port.host_address, port.address);
+                return Err(Error::Invalid(format!("cannot publish {from} to {to}: not the same IP version")));
+            }
+            if self.others(port) {
+                return Err(Error::PortInUse {
+                    address: std::net::SocketAddr::new(port.host_address, port.host_port).to_string(),
+                    protocol: port.protocol.name(),
+                });
+            }
+            self.routes.entry(Route::from(port)).or_default().insert(port.host_port, port.port);
+        }
+        Ok(())
+    }
+
+    /// Whether the host's port of the same address leads elsewhere.
+    fn others(&self, port: &Published) -> bool {
+        let from = Route { address: lowest(port), ..Route::from(port) };
+        self.routes
+            .range(from..)
+            .take_while(|(route, _)| (route.protocol, route.host_address) == (port.protocol, port.host_address))
+            .filter_map(|(route, ports)| Some((route.address, *ports.get(&port.host_port)?)))
+            .any(|to| to != (port.address, port.port))
+    }
+
+    fn remove(&mut self, ports: &[Published]) {
+        for port in ports {
+            let route = Route::from(port);
+            let Some(known) = self.routes.get_mut(&route) else { continue };
+            known.remove(&port.host_port);
+            if known.is_empty() {
+                self.routes.remove(&route);
+            }
+        }
+    }
+}
+
+fn lowest(port: &Published) -> std::net::IpAddr {
+    if port.address.is_ipv4() {
+        std::net::Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    }
+}
+
+/// The kernel's table isn't what it was when we left it.
+fn is_surprise(error: &Error) -> bool {
+    use boxship_sys::error::Errno;
+    matches!(error.errno(), Some(Errno::NOENT | Errno::EXIST))
 }

@@ -14,6 +14,7 @@ pub mod link;
 pub mod mac;
 pub mod namespace;
 pub mod netlink;
+mod nft;
 pub mod ports;
 pub mod resolver;
 

@@ -18,6 +18,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// As Docker writes it: `tcp`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Sctp => "sctp",
+        }
+    }
+}
+
 /// A published port: what arrives at the host goes to the container.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Published {

@@ -148,7 +148,7 @@ impl Message {
     }
 
     /// Adds flags to those it has.
-    pub(super) fn add_flags(&mut self, flags: u16) {
+    pub(crate) fn add_flags(&mut self, flags: u16) {
         let had = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]);
         self.bytes[6..8].copy_from_slice(&(had | flags).to_ne_bytes());
     }

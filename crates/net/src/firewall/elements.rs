@@ -1,0 +1,147 @@
+//! Networks and ports as elements of the table's sets and maps. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Network;
+use super::table::{
+    BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, PORTS, PORTS_AT, RANGES, RANGES_AT,
+    SUBNETS, UNPROTECTED, of,
+};
+use crate::nft::rule::Family;
+use crate::nft::set::{Element, Key};
+use crate::ports::{Protocol, Published};
+
+/// Ports of one host address that go to one container's address: what may be told as ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Route {
+    pub(crate) protocol: Protocol,
+    pub(crate) host_address: IpAddr,
+    pub(crate) address: IpAddr,
+}
+
+impl From<&Published> for Route {
+    fn from(port: &Published) -> Self {
+        Self { protocol: port.protocol, host_address: port.host_address, address: port.address }
+    }
+}
+
+impl Protocol {
+    /// Its number in the IP header.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            Protocol::Sctp => 132,
+        }
+    }
+}
+
+pub(crate) fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+pub(crate) fn bytes_of(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The elements of a network.
+pub(crate) fn of_network(network: &Network) -> Vec<Element> {
+    let bridge = || Key::new().interface(&network.bridge);
+    let flag = |set: &str, on: bool| on.then(|| Element::new(set, bridge().done()));
+    let mut elements: Vec<Element> = [
+        flag(BRIDGES, true),
+        flag(CHECKED, !network.foreign),
+        flag(INTERNAL, network.internal),
+        flag(UNPROTECTED, network.unprotected),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if network.icc {
+        elements.push(Element::new(NEIGHBOURS, bridge().interface(&network.bridge).done()));
+    }
+    for subnet in &network.subnets {
+        let family = family_of(subnet.addr());
+        let masqueraded = match family {
+            Family::V4 => network.masquerade4,
+            Family::V6 => network.masquerade6,
+        };
+        elements.push(member(&network.bridge, family, subnet));
+        elements.push(range(of(SUBNETS, family), subnet));
+        if masqueraded && !network.internal {
+            elements.push(range(of(MASQUERADED, family), subnet));
+        }
+    }
+    elements
+}
+
+fn member(bridge: &str, family: Family, subnet: &IpNet) -> Element {
+    let key = |address: IpAddr| Key::new().interface(bridge).part(&bytes_of(address)).done();
+    Element {
+        set: of(MEMBERS, family),
+        key: key(subnet.network()),
+        end: Some(key(last_of(subnet))),
+        value: Vec::new(),
+    }
+}
+
+fn last_of(subnet: &IpNet) -> IpAddr {
+    match subnet {
+        IpNet::V4(subnet) => subnet.broadcast().into(),
+        IpNet::V6(subnet) => subnet.broadcast().into(),
+    }
+}
+
+/// A range of bare addresses, whose end is the first address behind it.
+fn range(set: String, subnet: &IpNet) -> Element {
+    let end = match last_of(subnet) {
+        IpAddr::V4(last) => u32::from(last).checked_add(1).map(|next| next.to_be_bytes().to_vec()),
+        IpAddr::V6(last) => u128::from(last).checked_add(1).map(|next| next.to_be_bytes().to_vec()),
+    };
+    Element { set, key: bytes_of(subnet.network()), end, value: Vec::new() }
+}
+
+/// The elements of the ports of one route (host's port to container's port): a run of ports that keep their number is
+/// one element; a map cannot add to a port, so each of the others is one of its own.
+pub(crate) fn of_route(route: &Route, ports: &BTreeMap<u16, u16>) -> Vec<Element> {
+    let mut elements = Vec::new();
+    let mut left = ports.iter().map(|(host, inside)| (*host, *inside)).peekable();
+    while let Some((first, inside)) = left.next() {
+        let mut last = first;
+        while first == inside && left.next_if_eq(&(last.saturating_add(1), last.saturating_add(1))).is_some() {
+            last += 1;
+        }
+        elements.push(if first == last { single(route, first, inside) } else { run(route, first, last) });
+    }
+    elements
+}
+
+fn single(route: &Route, host_port: u16, port: u16) -> Element {
+    let value = Key::new().part(&bytes_of(route.address)).port(port).done();
+    Element { set: set_of(route, PORTS, PORTS_AT), key: key_of(route, host_port), end: None, value }
+}
+
+fn run(route: &Route, first: u16, last: u16) -> Element {
+    Element {
+        set: set_of(route, RANGES, RANGES_AT),
+        key: key_of(route, first),
+        end: Some(key_of(route, last)),
+        value: bytes_of(route.address),
+    }
+}
+
+fn set_of(route: &Route, everywhere: &str, at: &str) -> String {
+    of(if route.host_address.is_unspecified() { everywhere } else { at }, family_of(route.address))
+}
+
+fn key_of(route: &Route, port: u16) -> Vec<u8> {
+    let key = Key::new();
+    let key = if route.host_address.is_unspecified() { key } else { key.part(&bytes_of(route.host_address)) };
+    key.part(&[route.protocol.number()]).port(port).done()
+}

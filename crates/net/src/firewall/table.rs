@@ -1,0 +1,266 @@
+//! The table as data: its sets and maps, its chains and their rules. The rules never change while it stands: networks
+//! and ports are elements. Read top to bottom in the order in which a packet meets the chains.
+//!
+//! Nothing here depends on which networks there are, so a listing of the table explains itself.
+
+use std::collections::BTreeSet;
+
+use crate::nft::object::{Base, Chain, Hook, Kind};
+use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, Rule, Verdict};
+use crate::nft::set::{Part, Set};
+
+/// Says "this table has seen the packet" on its way from routing to the forward chain; what guards against a missing
+/// table looks for it. No other bit of the mark is touched, and it is cleared before anybody else sees it.
+pub(crate) const SEEN: u32 = 1 << 13;
+
+/// Bridges of all networks.
+pub(crate) const BRIDGES: &str = "bridges";
+/// Bridges whose packets must have a source of the network.
+pub(crate) const CHECKED: &str = "checked";
+/// Bridges of networks that are cut off.
+pub(crate) const INTERNAL: &str = "internal";
+/// Pairs (in, out) of the same bridge whose members may talk.
+pub(crate) const NEIGHBOURS: &str = "neighbours";
+/// Bridges whose containers may be reached without publishing.
+pub(crate) const UNPROTECTED: &str = "unprotected";
+
+/// Name of the set or map that exists once for each family.
+pub(crate) fn of(name: &str, family: Family) -> String {
+    format!("{name}{}", if family == Family::V4 { '4' } else { '6' })
+}
+
+/// Bridge and subnet.
+pub(crate) const MEMBERS: &str = "members";
+/// All subnets.
+pub(crate) const SUBNETS: &str = "subnets";
+/// Subnets whose outgoing packets take the host's address.
+pub(crate) const MASQUERADED: &str = "masqueraded";
+/// Protocol and port of any local address, to address and port.
+pub(crate) const PORTS: &str = "ports";
+/// The same for one local address.
+pub(crate) const PORTS_AT: &str = "ports_at";
+/// Protocol and range of ports, to the same ports of an address.
+pub(crate) const RANGES: &str = "ranges";
+/// The same for one local address.
+pub(crate) const RANGES_AT: &str = "ranges_at";
+
+/// The sets and maps.
+pub(crate) fn sets() -> Vec<Set> {
+    let plain = |name: &str, key: &[Part]| Set {
+        name: name.to_owned(),
+        key: key.to_vec(),
+        value: Vec::new(),
+        interval: false,
+    };
+    let mut sets = vec![
+        plain(BRIDGES, &[Part::Interface]),
+        plain(CHECKED, &[Part::Interface]),
+        plain(INTERNAL, &[Part::Interface]),
+        plain(UNPROTECTED, &[Part::Interface]),
+        plain(NEIGHBOURS, &[Part::Interface, Part::Interface]),
+    ];
+    for family in Family::BOTH {
+        let address = Part::Address(family);
+        let interval =
+            |name: &str, key: &[Part]| Set { interval: true, ..plain(&of(name, family), key) };
+        sets.push(interval(MEMBERS, &[Part::Interface, address]));
+        sets.push(interval(SUBNETS, &[address]));
+        sets.push(interval(MASQUERADED, &[address]));
+        let everywhere = [Part::L4proto, Part::Port];
+        let at = [address, Part::L4proto, Part::Port];
+        let to = vec![address, Part::Port];
+        sets.push(Set { value: to.clone(), ..plain(&of(PORTS, family), &everywhere) });
+        sets.push(Set { value: to, ..plain(&of(PORTS_AT, family), &at) });
+        sets.push(Set { value: vec![address], ..interval(RANGES, &everywhere) });
+        sets.push(Set { value: vec![address], ..interval(RANGES_AT, &at) });
+    }
+    sets
+}
+
+/// The chains, those that are jumped to before those that jump.
+pub(crate) fn chains(guarded: &BTreeSet<Family>) -> Vec<Chain> {
+    vec![guard(), publish(), seen(), arriving(), from_internal(), input(), ours(), forward(guarded), output(),
+        leaving()]
+}
+
+fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
+    Some(Base { kind, hook, priority })
+}
+
+/// Before connection tracking: addresses that cannot honestly be there.
+fn guard() -> Chain {
+    let mut rules = vec![Rule::new().from_interface("lo").accept()];
+    for family in Family::BOTH {
+        let (source, destination) = (Field::Source(family), Field::Destination(family));
+        let (loopback, prefix) = match family {
+            Family::V4 => (vec![127, 0, 0, 0], 8),
+            Family::V6 => (loopback6(), 128),
+        };
+        rules.push(
+            Rule::of(family).is_in(destination, &loopback, prefix).drop().comment("loopback from outside"),
+        );
+        rules.push(Rule::of(family).is_in(source, &loopback, prefix).drop());
+        if family == Family::V6 {
+            // Neighbour discovery: link-local sources, and none at all while an address is probed. Neither is forwarded.
+            rules.push(Rule::of(family).is_in(source, &link_local(), 10).accept());
+            rules.push(Rule::of(family).equals(source, &[0; 16]).accept());
+        }
+        rules.push(
+            Rule::of(family)
+                .within(&[Field::InName], CHECKED)
+                .outside(&[Field::InName, source], &of(MEMBERS, family))
+                .drop()
+                .comment("a source that is not of its network"),
+        );
+        rules.push(
+            Rule::of(family)
+                .outside(&[Field::InName], BRIDGES)
+                .within(&[source], &of(SUBNETS, family))
+                .drop()
+                .comment("a container's source from elsewhere"),
+        );
+    }
+    Chain { name: "guard", base: base(Kind::Filter, Hook::Prerouting, -300), rules }
+}
+
+fn loopback6() -> Vec<u8> {
+    std::net::Ipv6Addr::LOCALHOST.octets().to_vec()
+}
+
+fn link_local() -> [u8; 16] {
+    let mut address = [0; 16];
+    address[0] = 0xfe;
+    address[1] = 0x80;
+    address
+}
+
+/// Published ports, for packets to an address of this host.
+fn publish() -> Chain {
+    let mut rules = Vec::new();
+    for family in Family::BOTH {
+        let port = [Field::L4proto, Field::DestinationPort];
+        let at = [Field::Destination(family), Field::L4proto, Field::DestinationPort];
+        rules.push(Rule::of(family).dnat_by(family, &at, &of(PORTS_AT, family), true));
+        rules.push(Rule::of(family).dnat_by(family, &port, &of(PORTS, family), true));
+        rules.push(Rule::of(family).dnat_by(family, &at, &of(RANGES_AT, family), false));
+        rules.push(Rule::of(family).dnat_by(family, &port, &of(RANGES, family), false));
+    }
+    Chain { name: "publish", base: None, rules }
+}
+
+fn arriving() -> Chain {
+    let rules = vec![Rule::new().to_this_host().verdict(Verdict::Jump("publish"))];
+    Chain { name: "arriving", base: base(Kind::Nat, Hook::Prerouting, -100), rules }
+}
+
+/// The host's own connections to published ports.
+fn output() -> Chain {
+    let rules = vec![Rule::new().to_this_host().verdict(Verdict::Jump("publish"))];
+    Chain { name: "output", base: base(Kind::Nat, Hook::Output, -100), rules }
+}
+
+/// After translation, before routing: marks what is of a network.
+fn seen() -> Chain {
+    let mut rules = vec![Rule::new().within(&[Field::InName], BRIDGES).set_mark(SEEN)];
+    for family in Family::BOTH {
+        rules.push(
+            Rule::of(family).within(&[Field::Destination(family)], &of(SUBNETS, family)).set_mark(SEEN),
+        );
+    }
+    Chain { name: "seen", base: base(Kind::Filter, Hook::Prerouting, -90), rules }
+}
+
+/// Containers of a network that is cut off reach the host only by its address on that network.
+fn from_internal() -> Chain {
+    let mut rules = vec![Rule::new().state(KNOWN).verdict(Verdict::Return)];
+    for family in Family::BOTH {
+        let destination = Field::Destination(family);
+        rules.push(
+            Rule::of(family)
+                .within(&[Field::InName, destination], &of(MEMBERS, family))
+                .verdict(Verdict::Return),
+        );
+        let (multicast, prefix): (&[u8], u32) = match family {
+            Family::V4 => (&[224, 0, 0, 0], 4),
+            Family::V6 => (&[0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 8),
+        };
+        rules.push(Rule::of(family).is_in(destination, multicast, prefix).verdict(Verdict::Return));
+    }
+    rules.push(
+        Rule::of(Family::V6)
+            .is_in(Field::Destination(Family::V6), &link_local(), 10)
+            .verdict(Verdict::Return),
+    );
+    rules.push(Rule::new().drop());
+    Chain { name: "from_internal", base: None, rules }
+}
+
+fn input() -> Chain {
+    let rules = vec![Rule::new().within(&[Field::InName], INTERNAL).verdict(Verdict::Jump("from_internal"))];
+    Chain { name: "input", base: base(Kind::Filter, Hook::Input, 0), rules }
+}
+
+/// Forwarded packets that come from a network or go to one. Frames between two ports of a bridge come here too where
+/// the kernel hands bridged frames to the firewall (br_netfilter).
+fn ours() -> Chain {
+    let rules = vec![
+        Rule::new().clear_mark(SEEN),
+        Rule::new().state(KNOWN).accept(),
+        Rule::new().within(&[Field::InName, Field::OutName], NEIGHBOURS).accept().comment("among members"),
+        Rule::new().state(INVALID).drop(),
+        Rule::new().within(&[Field::InName], INTERNAL).drop().comment("out of a network that is cut off"),
+        Rule::new().within(&[Field::OutName], INTERNAL).drop().comment("into a network that is cut off"),
+        Rule::new().status(DNAT).accept().comment("published"),
+        Rule::new().within(&[Field::OutName], UNPROTECTED).accept(),
+        Rule::new().within(&[Field::OutName], BRIDGES).drop().comment("not published"),
+        Rule::new().accept().comment("going out"),
+    ];
+    Chain { name: "ours", base: None, rules }
+}
+
+/// `guarded`: forwarding was off before we came, so what is none of ours stays unforwarded.
+fn forward(guarded: &BTreeSet<Family>) -> Chain {
+    let mut rules = vec![
+        Rule::new().within(&[Field::InName], BRIDGES).verdict(Verdict::Jump("ours")),
+        Rule::new().within(&[Field::OutName], BRIDGES).verdict(Verdict::Jump("ours")),
+    ];
+    for family in guarded {
+        rules.push(Rule::of(*family).drop().comment("forwarding is on for containers only"));
+    }
+    Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, 0), rules }
+}
+
+/// Sources: the host's own for what leaves a network, the bridge's where the answer would not come back otherwise.
+fn leaving() -> Chain {
+    let mut rules = Vec::new();
+    for family in Family::BOTH {
+        let source = Field::Source(family);
+        let members = of(MEMBERS, family);
+        rules.push(
+            Rule::of(family)
+                .status(DNAT)
+                .within(&[Field::OutName, source], &members)
+                .masquerade()
+                .comment("to a published port of a neighbour, or its own"),
+        );
+        if family == Family::V4 {
+            let from_loopback = Rule::of(family).within(&[Field::OutName], BRIDGES);
+            rules.push(
+                from_loopback
+                    .is_in(source, &[127, 0, 0, 0], 8)
+                    .masquerade()
+                    .comment("from localhost to a published port"),
+            );
+        }
+        rules.push(
+            Rule::of(family).within(&[Field::OutName, source], &members).verdict(Verdict::Return),
+        );
+        rules.push(
+            Rule::of(family)
+                .within(&[source], &of(MASQUERADED, family))
+                .masquerade()
+                .comment("going out"),
+        );
+    }
+    Chain { name: "leaving", base: base(Kind::Nat, Hook::Postrouting, 100), rules }
+}

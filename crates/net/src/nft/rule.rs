@@ -1,0 +1,454 @@
+//! A rule: a list of expressions that load registers, compare them, and act. Methods are named after nft's words; each
+//! writes what `nft` would write for them, so that a listing reads like the rule one would have typed.
+
+use super::attribute::Attributes;
+
+/// Bit of `ct state`: belongs to nothing known.
+pub(crate) const INVALID: u32 = 1;
+/// Bits of `ct state`: established or related.
+pub(crate) const KNOWN: u32 = 2 | 4;
+/// Bit of `ct status`: the destination was translated.
+pub(crate) const DNAT: u32 = 0x20;
+
+/// The address family a rule speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// Both, for rules that exist twice.
+    pub(crate) const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The kernel's NFPROTO number.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Family::V4 => 2,
+            Family::V6 => 10,
+        }
+    }
+
+    /// Length of an address.
+    pub(crate) const fn bytes(self) -> u32 {
+        match self {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        }
+    }
+
+    const fn source_offset(self) -> u32 {
+        match self {
+            Family::V4 => 12,
+            Family::V6 => 8,
+        }
+    }
+}
+
+/// A piece of a packet or its circumstances: what is compared or looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    InName,
+    OutName,
+    Nfproto,
+    L4proto,
+    CtState,
+    CtStatus,
+    Mark,
+    DestinationKind,
+    Source(Family),
+    Destination(Family),
+    DestinationPort,
+}
+
+impl Field {
+    const fn bytes(self) -> u32 {
+        match self {
+            Field::InName | Field::OutName => 16,
+            Field::Nfproto | Field::L4proto => 1,
+            Field::Mark | Field::DestinationKind | Field::CtState | Field::CtStatus => 4,
+            Field::Source(family) | Field::Destination(family) => family.bytes(),
+            Field::DestinationPort => 2,
+        }
+    }
+}
+
+/// Where a packet goes when a rule matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
+    Drop,
+    Accept,
+    Return,
+    Jump(&'a str),
+}
+
+const VERDICT_REGISTER: u32 = 0;
+const FIRST: u32 = 1;
+/// The first of the 4-byte registers; they share their bytes with the 16-byte ones, whose first is `FIRST`.
+const REGISTER32: u32 = 8;
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+
+const META_MARK: u32 = 3;
+const META_IIFNAME: u32 = 6;
+const META_OIFNAME: u32 = 7;
+const META_NFPROTO: u32 = 15;
+const META_L4PROTO: u32 = 16;
+const CT_STATE: u32 = 0;
+const CT_STATUS: u32 = 2;
+const CT_ZONE: u32 = 17;
+const PAYLOAD_NETWORK: u32 = 1;
+const PAYLOAD_TRANSPORT: u32 = 2;
+const RTN_LOCAL: u32 = 2;
+
+/// A rule being written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rule {
+    pub(crate) expressions: Attributes,
+    pub(crate) comment: Option<&'static str>,
+}
+
+impl Rule {
+    /// One that matches everything.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// One for a family of addresses only.
+    pub(crate) fn of(family: Family) -> Self {
+        Self::new().equals(Field::Nfproto, &[family.number()])
+    }
+
+    /// What it is there for, shown in listings.
+    pub(crate) fn comment(mut self, comment: &'static str) -> Self {
+        self.comment = Some(comment);
+        self
+    }
+
+    /// `FIELD VALUE`, the value with the field's length.
+    pub(crate) fn equals(self, field: Field, value: &[u8]) -> Self {
+        self.load(&[field]).compare(EQUAL, value)
+    }
+
+    /// `FIELD ADDRESS/PREFIX`.
+    pub(crate) fn is_in(self, field: Field, address: &[u8], prefix: u32) -> Self {
+        let mask: Vec<u8> = (0..field.bytes()).map(|byte| mask_byte(prefix, byte)).collect();
+        self.load(&[field]).bitwise(&mask, &vec![0; mask.len()]).compare(EQUAL, address)
+    }
+
+    /// `iifname "NAME"`.
+    pub(crate) fn from_interface(self, name: &str) -> Self {
+        self.equals(Field::InName, &interface_name(name))
+    }
+
+    /// `iifname != "NAME"`.
+    pub(crate) fn not_from_interface(self, name: &str) -> Self {
+        self.load(&[Field::InName]).compare(NOT_EQUAL, &interface_name(name))
+    }
+
+    /// `FIELD . FIELD @SET`.
+    pub(crate) fn within(self, fields: &[Field], set: &str) -> Self {
+        self.load(fields).look_up(set, false, false)
+    }
+
+    /// `FIELD . FIELD != @SET`.
+    pub(crate) fn outside(self, fields: &[Field], set: &str) -> Self {
+        self.load(fields).look_up(set, true, false)
+    }
+
+    /// `fib daddr type local`.
+    pub(crate) fn to_this_host(self) -> Self {
+        self.equals(Field::DestinationKind, &RTN_LOCAL.to_ne_bytes())
+    }
+
+    /// `ct state BITS`.
+    pub(crate) fn state(self, bits: u32) -> Self {
+        self.any_bit(Field::CtState, bits)
+    }
+
+    /// `ct status BITS`.
+    pub(crate) fn status(self, bits: u32) -> Self {
+        self.any_bit(Field::CtStatus, bits)
+    }
+
+    fn any_bit(self, field: Field, bits: u32) -> Self {
+        self.load(&[field]).bitwise(&bits.to_ne_bytes(), &[0; 4]).compare(NOT_EQUAL, &[0; 4])
+    }
+
+    /// `meta mark set meta mark | BIT`: no other bit changes.
+    pub(crate) fn set_mark(self, bit: u32) -> Self {
+        self.change_mark(!bit, bit)
+    }
+
+    /// `meta mark set meta mark & ~BIT`.
+    pub(crate) fn clear_mark(self, bit: u32) -> Self {
+        self.change_mark(!bit, 0)
+    }
+
+    fn change_mark(self, mask: u32, xor: u32) -> Self {
+        const KEY: u16 = 2;
+        const SREG: u16 = 3;
+        self.load(&[Field::Mark]).bitwise(&mask.to_ne_bytes(), &xor.to_ne_bytes()).push("meta", |data| {
+            data.number(KEY, META_MARK).number(SREG, FIRST);
+        })
+    }
+
+    /// `ct zone set ZONE`.
+    pub(crate) fn set_zone(self, zone: u16) -> Self {
+        const KEY: u16 = 2;
+        const SREG: u16 = 4;
+        self.immediate(FIRST, &zone.to_ne_bytes()).push("ct", |data| {
+            data.number(KEY, CT_ZONE).number(SREG, FIRST);
+        })
+    }
+
+    /// `counter`.
+    pub(crate) fn count(self) -> Self {
+        self.push("counter", |_| ())
+    }
+
+    /// `dnat to FIELD . FIELD map @MAP`, the map giving an address and, if `port`, a port after it.
+    pub(crate) fn dnat_by(self, family: Family, fields: &[Field], map: &str, port: bool) -> Self {
+        let port = port.then(|| register(family.bytes()));
+        self.load(fields).look_up(map, false, true).dnat(family, FIRST, port)
+    }
+
+    /// `dnat to ADDRESS`, the port left as it is.
+    pub(crate) fn dnat_to(self, family: Family, address: &[u8]) -> Self {
+        self.immediate(FIRST, address).dnat(family, FIRST, None)
+    }
+
+    /// `dnat to ADDRESS:PORT`.
+    pub(crate) fn dnat_to_port(self, family: Family, address: &[u8], port: u16) -> Self {
+        let second = register(family.bytes());
+        self.immediate(FIRST, address).immediate(second, &port.to_be_bytes()).dnat(family, FIRST, Some(second))
+    }
+
+    fn dnat(self, family: Family, address: u32, port: Option<u32>) -> Self {
+        self.nat(1, family, address, port)
+    }
+
+    /// `snat to ADDRESS`.
+    pub(crate) fn snat_to(self, family: Family, address: &[u8]) -> Self {
+        self.immediate(FIRST, address).nat(0, family, FIRST, None)
+    }
+
+    fn nat(self, kind: u32, family: Family, address: u32, port: Option<u32>) -> Self {
+        const TYPE: u16 = 1;
+        const FAMILY: u16 = 2;
+        const ADDRESS: u16 = 3;
+        const PORT: u16 = 5;
+        self.push("nat", |data| {
+            data.number(TYPE, kind).number(FAMILY, family.number().into()).number(ADDRESS, address);
+            if let Some(port) = port {
+                data.number(PORT, port);
+            }
+        })
+    }
+
+    /// `masquerade`.
+    pub(crate) fn masquerade(self) -> Self {
+        self.push("masq", |_| ())
+    }
+
+    /// `dup to ADDRESS device INDEX`.
+    pub(crate) fn dup(self, address: &[u8], device: u32) -> Self {
+        const SREG_ADDR: u16 = 1;
+        const SREG_DEV: u16 = 2;
+        let second = register(address.len() as u32);
+        self.immediate(FIRST, address).immediate(second, &device.to_ne_bytes()).push("dup", |data| {
+            data.number(SREG_ADDR, FIRST).number(SREG_DEV, second);
+        })
+    }
+
+    /// Ends the rule with a verdict.
+    pub(crate) fn verdict(self, verdict: Verdict<'_>) -> Self {
+        const DREG: u16 = 1;
+        const DATA: u16 = 2;
+        const DATA_VERDICT: u16 = 2;
+        const CODE: u16 = 1;
+        const CHAIN: u16 = 2;
+        let (code, chain) = match verdict {
+            Verdict::Drop => (0, None),
+            Verdict::Accept => (1, None),
+            Verdict::Return => (-5, None),
+            Verdict::Jump(chain) => (-3, Some(chain)),
+        };
+        self.push("immediate", |data| {
+            data.number(DREG, VERDICT_REGISTER).nest(DATA, |data| {
+                data.nest(DATA_VERDICT, |verdict| {
+                    verdict.bytes(CODE, &i32::to_be_bytes(code));
+                    if let Some(chain) = chain {
+                        verdict.text(CHAIN, chain);
+                    }
+                });
+            });
+        })
+    }
+
+    /// `drop`.
+    pub(crate) fn drop(self) -> Self {
+        self.verdict(Verdict::Drop)
+    }
+
+    /// `accept`.
+    pub(crate) fn accept(self) -> Self {
+        self.verdict(Verdict::Accept)
+    }
+
+    /// Loads fields one after the other, as the kernel wants the key of a concatenation: each begins a new register.
+    fn load(self, fields: &[Field]) -> Self {
+        let mut offset = 0;
+        fields.iter().fold(self, |rule, field| {
+            let to = register(offset);
+            offset += field.bytes().next_multiple_of(4);
+            rule.load_one(*field, to)
+        })
+    }
+
+    fn load_one(self, field: Field, to: u32) -> Self {
+        match field {
+            Field::InName => self.key("meta", META_IIFNAME, to),
+            Field::OutName => self.key("meta", META_OIFNAME, to),
+            Field::Nfproto => self.key("meta", META_NFPROTO, to),
+            Field::L4proto => self.key("meta", META_L4PROTO, to),
+            Field::Mark => self.key("meta", META_MARK, to),
+            Field::CtState => self.key("ct", CT_STATE, to),
+            Field::CtStatus => self.key("ct", CT_STATUS, to),
+            Field::DestinationKind => self.fib_destination_kind(to),
+            Field::Source(family) => {
+                self.payload(PAYLOAD_NETWORK, family.source_offset(), family.bytes(), to)
+            }
+            Field::Destination(family) => {
+                let offset = family.source_offset() + family.bytes();
+                self.payload(PAYLOAD_NETWORK, offset, family.bytes(), to)
+            }
+            Field::DestinationPort => self.payload(PAYLOAD_TRANSPORT, 2, 2, to),
+        }
+    }
+
+    /// `meta` and `ct` have the same shape: a key into a register.
+    fn key(self, expression: &str, key: u32, to: u32) -> Self {
+        const DREG: u16 = 1;
+        const KEY: u16 = 2;
+        self.push(expression, |data| {
+            data.number(DREG, to).number(KEY, key);
+        })
+    }
+
+    fn payload(self, base: u32, offset: u32, length: u32, to: u32) -> Self {
+        const DREG: u16 = 1;
+        const BASE: u16 = 2;
+        const OFFSET: u16 = 3;
+        const LENGTH: u16 = 4;
+        self.push("payload", |data| {
+            data.number(DREG, to).number(BASE, base).number(OFFSET, offset).number(LENGTH, length);
+        })
+    }
+
+    fn fib_destination_kind(self, to: u32) -> Self {
+        const DREG: u16 = 1;
+        const RESULT: u16 = 2;
+        const FLAGS: u16 = 3;
+        const ADDRESS_TYPE: u32 = 3;
+        const DADDR: u32 = 2;
+        self.push("fib", |data| {
+            data.number(DREG, to).number(RESULT, ADDRESS_TYPE).number(FLAGS, DADDR);
+        })
+    }
+
+    fn compare(self, operation: u32, value: &[u8]) -> Self {
+        const SREG: u16 = 1;
+        const OP: u16 = 2;
+        const DATA: u16 = 3;
+        self.push("cmp", |data| {
+            data.number(SREG, FIRST).number(OP, operation).nest(DATA, |data| value_of(data, value));
+        })
+    }
+
+    fn bitwise(self, mask: &[u8], xor: &[u8]) -> Self {
+        const SREG: u16 = 1;
+        const DREG: u16 = 2;
+        const LENGTH: u16 = 3;
+        const MASK: u16 = 4;
+        const XOR: u16 = 5;
+        self.push("bitwise", |data| {
+            data.number(SREG, FIRST).number(DREG, FIRST).number(LENGTH, mask.len() as u32);
+            data.nest(MASK, |data| value_of(data, mask)).nest(XOR, |data| value_of(data, xor));
+        })
+    }
+
+    fn immediate(self, to: u32, value: &[u8]) -> Self {
+        const DREG: u16 = 1;
+        const DATA: u16 = 2;
+        self.push("immediate", |data| {
+            data.number(DREG, to).nest(DATA, |data| value_of(data, value));
+        })
+    }
+
+    fn look_up(self, set: &str, inverted: bool, map: bool) -> Self {
+        const SET: u16 = 1;
+        const SREG: u16 = 2;
+        const DREG: u16 = 3;
+        const FLAGS: u16 = 5;
+        self.push("lookup", |data| {
+            data.text(SET, set).number(SREG, FIRST);
+            if map {
+                data.number(DREG, FIRST);
+            }
+            if inverted {
+                data.number(FLAGS, 1);
+            }
+        })
+    }
+
+    fn push(mut self, name: &str, write: impl FnOnce(&mut Attributes)) -> Self {
+        const LIST_ELEMENT: u16 = 1;
+        const NAME: u16 = 1;
+        const DATA: u16 = 2;
+        self.expressions.nest(LIST_ELEMENT, |element| {
+            element.text(NAME, name).nest(DATA, write);
+        });
+        self
+    }
+}
+
+/// Writes NFTA_DATA_VALUE.
+pub(super) fn value_of(data: &mut Attributes, value: &[u8]) {
+    data.bytes(1, value);
+}
+
+/// The register whose bytes begin at `offset`.
+fn register(offset: u32) -> u32 {
+    if offset == 0 { FIRST } else { REGISTER32 + offset.div_ceil(4) }
+}
+
+fn mask_byte(prefix: u32, byte: u32) -> u8 {
+    let bits = prefix.saturating_sub(byte * 8).min(8);
+    (0xff00_u16 >> bits) as u8
+}
+
+/// An interface's name as the kernel compares it: 16 bytes, filled with NUL.
+pub(crate) fn interface_name(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // The last byte stays NUL, as in every name of the kernel.
+    for (to, from) in bytes.iter_mut().take(15).zip(name.bytes()) {
+        *to = from;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_of_prefixes() {
+        for (prefix, expect) in
+            [(0, [0, 0, 0, 0]), (8, [255, 0, 0, 0]), (10, [255, 0xc0, 0, 0]), (32, [255, 255, 255, 255])]
+        {
+            let mask: Vec<u8> = (0..4).map(|byte| mask_byte(prefix, byte)).collect();
+            assert_eq!(mask, expect, "/{prefix}");
+        }
+    }
+}
