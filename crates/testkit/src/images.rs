@@ -2,6 +2,7 @@
 //!
 //! * `busybox`: Debian's static busybox with a link for each applet.
 //! * `debian`: a Debian userland by debootstrap with python3, bash and procps.
+//! * `nginx`: a Debian userland with nginx, which it starts; python3, iperf3 and curl beside it.
 //! * `hello-world`: our own greeting, the copy that is built into the executable.
 //!
 //! Each is a docker-archive below [`cache`]; making one again gives the same bytes for the
@@ -23,6 +24,7 @@ struct Recipe<'a> {
     name: &'a str,
     cmd: &'a [&'a str],
     env: &'a [&'a str],
+    ports: &'a [&'a str],
 }
 
 const PATH_ENV: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,15 +39,35 @@ pub fn cache() -> PathBuf {
 
 /// The archive of `busybox:latest`.
 pub fn busybox() -> PathBuf {
-    let recipe = Recipe { name: "busybox", cmd: &["sh"], env: &[PATH_ENV] };
+    let recipe = Recipe { name: "busybox", cmd: &["sh"], env: &[PATH_ENV], ports: &[] };
     cached("busybox", busybox_root, &recipe)
 }
 
 /// The archive of `debian:latest`: bash, coreutils, procps, python3.
 pub fn debian() -> PathBuf {
-    let recipe = Recipe { name: "debian", cmd: &["bash"], env: &[PATH_ENV] };
-    cached("debian", debian_root, &recipe)
+    let recipe = Recipe { name: "debian", cmd: &["bash"], env: &[PATH_ENV], ports: &[] };
+    cached("debian", |root| debian_root(root, "procps,python3-minimal"), &recipe)
 }
+
+/// The archive of `nginx:latest`: a web server on port 80 that answers with the client's address.
+pub fn nginx() -> PathBuf {
+    let recipe =
+        Recipe { name: "nginx", cmd: &["nginx", "-g", "daemon off;"], env: &[PATH_ENV], ports: &["80/tcp"] };
+    cached("nginx", nginx_root, &recipe)
+}
+
+fn nginx_root(root: &Path) {
+    debian_root(root, "nginx-light,curl,iperf3,iproute2,procps,python3-minimal");
+    write_file(&root.join("etc/nginx/nginx.conf"), NGINX_CONF.as_bytes(), 0o644);
+}
+
+/// One worker, no access log: `/` tells the client's address, `/static` is for measurements.
+const NGINX_CONF: &str = "user www-data;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\n\
+    events { worker_connections 1024; }\n\
+    http {\n  access_log off;\n  default_type text/plain;\n  keepalive_requests 1000000;\n\
+    server {\n    listen 80;\n    listen [::]:80;\n\
+    location / { return 200 \"hello $remote_addr\\n\"; }\n\
+    location /static { return 200 \"0123456789abcdef\\n\"; }\n  }\n}\n";
 
 /// The archive of `hello-world:latest`, as built into the executable.
 pub fn hello_world() -> PathBuf {
@@ -101,15 +123,12 @@ const BUSYBOX_PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
 const BUSYBOX_GROUP: &str = "root:x:0:\ndaemon:x:1:\nadm:x:4:\naudio:x:29:\nwww-data:x:33:\n\
     operator:x:37:\nusers:x:100:\nnobody:x:65534:\n";
 
-fn debian_root(root: &Path) {
+/// Debian's base with these further packages, without documentation and package lists.
+fn debian_root(root: &Path, packages: &str) {
     let debootstrap = require_program("debootstrap", "debootstrap");
     let (release, mirror) = debian_mirror();
     let mut command = Command::new(debootstrap);
-    command
-        .args(["--variant=minbase", "--include=procps,python3-minimal"])
-        .arg(release)
-        .arg(root)
-        .arg(mirror);
+    command.args(["--variant=minbase", &format!("--include={packages}")]).arg(release).arg(root).arg(mirror);
     let output = command.output().expect("run debootstrap");
     assert!(output.status.success(), "debootstrap failed:\n{}", String::from_utf8_lossy(&output.stdout));
     for dir in ["var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"] {
@@ -139,9 +158,13 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32) {
 fn archive(root: &Path, recipe: &Recipe, target: &Path) -> io::Result<()> {
     let bytes = pack(root);
     let diff_id = hex(&Sha256::digest(&bytes));
+    let mut what = json!({ "Cmd": recipe.cmd, "Env": recipe.env, "WorkingDir": "/" });
+    for port in recipe.ports {
+        what["ExposedPorts"][port] = json!({});
+    }
     let config = json!({
         "architecture": architecture(), "os": "linux", "created": "2026-01-01T00:00:00Z",
-        "config": { "Cmd": recipe.cmd, "Env": recipe.env, "WorkingDir": "/" },
+        "config": what,
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
         "history": [{ "created": "2026-01-01T00:00:00Z", "created_by": "cargo xtask images" }],
     })

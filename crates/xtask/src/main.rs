@@ -9,7 +9,7 @@ mod tidy;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
-  images       make the test images (busybox, debian, hello-world) and print where they are
+  images       make the test images (busybox, debian, nginx, hello-world) and print where they are
   setup        install what the tests need from Debian's packages (as root)
   test         setup, then run all tests
   tidy         check the house rules that a program can check
@@ -41,6 +41,7 @@ fn images() -> Result<(), String> {
         boxship_testkit::images::hello_world(),
         boxship_testkit::images::busybox(),
         boxship_testkit::images::debian(),
+        boxship_testkit::images::nginx(),
     ] {
         println!("{}", archive.display());
     }

@@ -15,6 +15,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("script", "bsdutils"),           // a terminal for the command line
     ("python3", "python3"),           // the SDK's tests
     ("openssl", "openssl"),           // certificates for the TLS tests
+    ("ip", "iproute2"),               // hosts in network namespaces
+    ("nft", "nftables"),              // what is in their firewall
+    ("curl", "curl"),                 // requests to published ports
+    ("ping", "iputils-ping"),         // what gets through
 ];
 
 /// The SDK that the tests drive, from PyPI, in an environment of its own.
