@@ -44,8 +44,10 @@ pub(crate) fn request(version: ApiVersion, request: &mut CreateRequest) -> Resul
     if host.resources.pids_limit.is_some_and(|limit| limit <= 0) {
         host.resources.pids_limit = None;
     }
+    default_network(request);
     endpoints(version, request)?;
-    mac_address(version, request)
+    let warnings = [mac_address(version, request)?, interface_sysctls(version, request)?];
+    Ok(warnings.into_iter().flatten().collect())
 }
 
 fn unified_cgroups() -> bool {
@@ -122,22 +124,52 @@ fn endpoints(version: ApiVersion, request: &mut CreateRequest) -> Result<(), Fai
     Ok(())
 }
 
+/// Names the default network as it is called here.
+fn default_network(request: &mut CreateRequest) {
+    let mode = &mut request.host_config.get_or_insert_default().network_mode;
+    if !mode.is_default() {
+        return;
+    }
+    *mode = "bridge".into();
+    let endpoints =
+        request.networking_config.as_mut().and_then(|networking| networking.endpoints_config.as_mut());
+    if let Some(endpoints) = endpoints
+        && let Some(endpoint) = endpoints.remove("default")
+    {
+        endpoints.insert("bridge".to_owned(), endpoint);
+    }
+}
+
+/// The endpoint of the container's main network. Where others are named and it isn't, nobody can tell which is meant.
+fn main_endpoint(version: ApiVersion, request: &mut CreateRequest) -> Result<&mut EndpointSettings, Failure> {
+    let name = request.host_config.get_or_insert_default().network_mode.to_string();
+    let endpoints =
+        request.networking_config.get_or_insert_default().endpoints_config.get_or_insert_default();
+    let key = match endpoints.keys().next() {
+        Some(only) if !version.at_least(44) => only.clone(),
+        Some(_) if !endpoints.contains_key(&name) => {
+            return Err(Failure::invalid(
+                "HostConfig.NetworkMode must match the identity of a network in NetworkSettings.Networks",
+            ));
+        }
+        _ => name,
+    };
+    Ok(endpoints.entry(key).or_default().get_or_insert_default())
+}
+
 /// The container-wide MAC address belongs to the endpoint of the container's main network.
-fn mac_address(version: ApiVersion, request: &mut CreateRequest) -> Result<Vec<String>, Failure> {
+fn mac_address(version: ApiVersion, request: &mut CreateRequest) -> Result<Option<String>, Failure> {
     let address = std::mem::take(&mut request.config.mac_address);
     if address.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mode = &request.host_config.get_or_insert_default().network_mode;
-    let named = mode.is_default() || mode.is_bridge() || mode.is_user_defined();
+    let named = mode.is_bridge() || mode.is_user_defined();
     if !named && !version.at_least(44) {
         return Err(Failure::invalid("conflicting options: mac-address and the network mode"));
     }
     if named {
-        let name = if mode.is_default() { "bridge".to_owned() } else { mode.to_string() };
-        let endpoints =
-            request.networking_config.get_or_insert_default().endpoints_config.get_or_insert_default();
-        let endpoint: &mut EndpointSettings = endpoints.entry(name).or_default().get_or_insert_default();
+        let endpoint = main_endpoint(version, request)?;
         if !endpoint.mac_address.is_empty() && endpoint.mac_address != address {
             return Err(Failure::invalid(
                 "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
@@ -145,13 +177,52 @@ fn mac_address(version: ApiVersion, request: &mut CreateRequest) -> Result<Vec<S
         }
         endpoint.mac_address = address;
     }
-    if !version.at_least(44) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
+    Ok(version.at_least(44).then(|| {
         "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
-            .to_owned(),
-    ])
+            .to_owned()
+    }))
+}
+
+/// Parameters of an interface (`net.ipv4.conf.eth0.…`) are its endpoint's; older versions knew only the container's.
+fn interface_sysctls(version: ApiVersion, request: &mut CreateRequest) -> Result<Option<String>, Failure> {
+    const OPTION: &str = "com.docker.network.endpoint.sysctls";
+    let host = request.host_config.get_or_insert_default();
+    if host.network_mode.is_host() || host.network_mode.container().is_some() {
+        return Ok(None);
+    }
+    let mut moved = Vec::new();
+    for (name, value) in &host.sysctls {
+        let parts: Vec<_> = name.splitn(5, '.').collect();
+        let ["net", family, kind, interface, rest] = parts[..] else { continue };
+        if !interface.starts_with("eth") {
+            continue;
+        }
+        if version.at_least(48) {
+            return Err(Failure::invalid(format!(
+                "interface specific sysctl setting {name:?} must be supplied using driver option '{OPTION}'"
+            )));
+        }
+        if interface != "eth0" {
+            return Err(Failure::invalid(format!(
+                "unable to determine network endpoint for sysctl {name}, use driver option '{OPTION}' to set per-interface sysctls"
+            )));
+        }
+        moved.push((name.clone(), format!("net.{family}.{kind}.IFNAME.{rest}={value}")));
+    }
+    if moved.is_empty() {
+        return Ok(None);
+    }
+    host.sysctls.retain(|name, _| moved.iter().all(|(other, _)| other != name));
+    let names: Vec<_> = moved.iter().map(|(name, _)| name.as_str()).collect();
+    let values: Vec<_> = moved.iter().map(|(_, value)| value.as_str()).collect();
+    let (names, mut values) = (names.join(","), values.join(","));
+    let warning = format!("Migrated sysctl {names:?} to DriverOpts{{{OPTION:?}:{values:?}}}.");
+    let options = main_endpoint(version, request)?.driver_opts.get_or_insert_default();
+    if let Some(own) = options.get(OPTION) {
+        values = format!("{values},{own}");
+    }
+    options.insert(OPTION.to_owned(), values);
+    Ok(Some(warning))
 }
 
 /// Bring `POST /containers/{id}/update` up to the newest version.
@@ -204,6 +275,56 @@ mod tests {
         let old = adapted(43, bind.clone()).unwrap();
         assert!(old.mounts[0].bind_options.as_ref().unwrap().read_only_non_recursive);
         assert!(adapted(44, bind).unwrap().mounts[0].bind_options.is_none());
+    }
+
+    fn endpoints_of(minor: u16, body: serde_json::Value) -> Result<(serde_json::Value, Vec<String>), String> {
+        let mut create: CreateRequest = serde_json::from_value(body).unwrap();
+        let warnings = request(ApiVersion::v1(minor), &mut create).map_err(|f| f.message().to_owned())?;
+        let endpoints = create.networking_config.unwrap_or_default().endpoints_config.unwrap_or_default();
+        let short = endpoints.into_iter().map(|(name, endpoint)| {
+            let endpoint = endpoint.unwrap_or_default();
+            (name, json!([endpoint.mac_address, endpoint.driver_opts]))
+        });
+        Ok((short.collect::<serde_json::Map<_, _>>().into(), warnings))
+    }
+
+    #[test]
+    fn the_default_network_has_one_name() {
+        let body = json!({"MacAddress": "m", "NetworkingConfig": {"EndpointsConfig": {"default": {}}}});
+        assert_eq!(endpoints_of(44, body).unwrap().0, json!({"bridge": ["m", null]}));
+        let body = json!({"HostConfig": {"NetworkMode": "a"}, "NetworkingConfig": {"EndpointsConfig": {"default": {}}}});
+        assert_eq!(endpoints_of(44, body).unwrap().0, json!({"default": ["", null]}));
+    }
+
+    #[test]
+    fn whose_the_containers_hardware_address_is() {
+        let body = json!({"MacAddress": "m", "HostConfig": {"NetworkMode": "a"}});
+        assert_eq!(endpoints_of(43, body.clone()).unwrap(), (json!({"a": ["m", null]}), vec![]));
+        let (endpoints, warnings) = endpoints_of(44, body).unwrap();
+        assert!(endpoints == json!({"a": ["m", null]}) && warnings.len() == 1);
+        let other = json!({"MacAddress": "m", "NetworkingConfig": {"EndpointsConfig": {"b": {}}}});
+        assert_eq!(endpoints_of(43, other.clone()).unwrap().0, json!({"b": ["m", null]}));
+        assert!(endpoints_of(44, other).unwrap_err().contains("must match the identity"));
+        let host = json!({"MacAddress": "m", "HostConfig": {"NetworkMode": "host"}});
+        assert!(endpoints_of(43, host.clone()).unwrap_err().contains("mac-address and the network mode"));
+        assert_eq!(endpoints_of(44, host).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn parameters_of_an_interface_belong_to_its_endpoint() {
+        let body = |name: &str| json!({"HostConfig": {"Sysctls": {name: "1", "net.x": "2"}}});
+        let (endpoints, warnings) = endpoints_of(47, body("net.ipv4.conf.eth0.rp_filter")).unwrap();
+        let option = json!({"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.rp_filter=1"});
+        assert_eq!(endpoints, json!({"bridge": ["", option]}));
+        assert!(warnings[0].starts_with("Migrated sysctl \"net.ipv4.conf.eth0.rp_filter\""), "{warnings:?}");
+        assert!(
+            endpoints_of(47, body("net.ipv4.conf.eth1.rp_filter"))
+                .unwrap_err()
+                .contains("unable to determine")
+        );
+        assert!(
+            endpoints_of(48, body("net.ipv4.conf.eth0.rp_filter")).unwrap_err().contains("must be supplied")
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::configuration::Configuration;
 use super::handle::{Container, Snapshot};
 use super::health::{Check, Probe};
+use super::network_files::Addressing;
 use super::probing;
 use super::request::Request;
 use super::restart_policy::{Backoff, wants_restart};
@@ -51,6 +52,8 @@ pub(crate) struct Driver {
     pub(super) leaving: Option<JoinHandle<()>>,
     /// Its network while it runs.
     pub(super) sandbox: Option<Sandbox>,
+    /// What its files say of addresses.
+    pub(super) addressing: Addressing,
     pub(super) backoff: Backoff,
     /// When the policy starts it again.
     pub(super) restart_at: Option<Instant>,
@@ -73,6 +76,7 @@ impl Driver {
             shim: None,
             leaving: None,
             sandbox: None,
+            addressing: Addressing::default(),
             backoff: Backoff::default(),
             restart_at: None,
             restart_expected: false,
@@ -128,6 +132,11 @@ impl Driver {
                 drop(reply.send(self.disconnect(&network, force).await));
             }
             Request::Update { update, reply } => drop(reply.send(self.update(&update).await)),
+            Request::Refresh => {
+                if let Err(error) = self.refresh_files().await {
+                    tracing::warn!(container = self.container.id, %error, "its files keep old addresses");
+                }
+            }
             Request::Probed { probe, started_at } => self.probed(probe, started_at),
             Request::Remove(reply) => {
                 let outcome = self.remove().await;

@@ -73,7 +73,7 @@ impl Engine {
             size_rw: None,
             size_root_fs: None,
             mounts: configuration.mounts.clone(),
-            config: Some(configuration.config.clone()),
+            config: Some(shown_config(&configuration)),
             network_settings: Some(network_settings(&configuration, &state, &|name| self.network_id(name))),
         }
     }
@@ -100,4 +100,17 @@ impl Engine {
 
 fn platform(configuration: &Configuration) -> String {
     if configuration.os.is_empty() { "linux".into() } else { configuration.os.clone() }
+}
+
+/// The configuration with the hardware address asked for at its main network, where it stood before it was an
+/// endpoint's.
+fn shown_config(configuration: &Configuration) -> api::container::Config {
+    let mut config = configuration.config.clone();
+    let mode = &configuration.host_config.network_mode;
+    if config.mac_address.is_empty() && (mode.is_bridge() || mode.is_user_defined()) {
+        let endpoints = super::network::asked(configuration);
+        let main = endpoints.into_iter().find(|(name, _)| name == mode.as_str());
+        config.mac_address = main.map(|(_, settings)| settings.mac_address).unwrap_or_default();
+    }
+    config
 }

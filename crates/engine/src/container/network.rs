@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::configuration::Configuration;
 use super::driver::Driver;
 use super::network_files::{self, Addressing};
+use super::request::Request;
 use super::state::State;
 use crate::network::endpoint::{Owner, Place, dns_names};
 use crate::network::names::parse_link;
 use crate::network::publish::{self, Wish};
-use crate::network::sandbox::{Sandbox, Surroundings};
+use crate::network::sandbox::{Sandbox, Surroundings, drop_ports};
 use crate::network::{Endpoint, Network, asked};
 use crate::{Engine, Error, Kind, Result, error::blocking};
 
@@ -133,17 +134,18 @@ pub(super) fn create(engine: &Engine, configuration: &Configuration) -> Result<O
     })
 }
 
-/// What its files have to say about addresses.
+/// What its files have to say about addresses. `strict`: at its start the containers it links to must run.
 pub(super) fn addressing(
     engine: &Engine,
     configuration: &Configuration,
     sandbox: Option<&Sandbox>,
+    strict: bool,
 ) -> Result<Addressing> {
     let places = sandbox.map(Sandbox::places).unwrap_or_default();
     Ok(Addressing {
         own: places.iter().flat_map(Place::addresses).collect(),
         host_gateway: engine.inner.networks.host_gateway(),
-        links: linked(engine, configuration)?.into_iter().flat_map(Linked::hosts).collect(),
+        links: linked(engine, configuration, strict)?.into_iter().flat_map(Linked::hosts).collect(),
         resolver: sandbox.is_some_and(Sandbox::wants_resolver),
     })
 }
@@ -240,40 +242,40 @@ impl Linked {
     }
 }
 
-/// The containers it links to on the default bridge; they must run.
-fn linked(engine: &Engine, configuration: &Configuration) -> Result<Vec<Linked>> {
+/// The containers it links to on the default bridge; `strict`: they must run, else those that don't are left out.
+fn linked(engine: &Engine, configuration: &Configuration, strict: bool) -> Result<Vec<Linked>> {
     let host_config = &configuration.host_config;
     if host_config.network_mode.is_user_defined() || host_config.network_mode.container().is_some() {
         return Ok(Vec::new());
     }
     let links = host_config.links.iter().flatten().filter_map(|link| parse_link(link));
-    links
-        .map(|(name, alias)| {
-            let snapshot = engine.inner.registry.find(&name)?.snapshot();
-            if !snapshot.state.is_alive() {
-                return Err(Error::internal(format!(
-                    "Cannot link to a non running container: /{} AS /{}/{alias}",
-                    snapshot.configuration.name, configuration.name
-                )));
-            }
-            let endpoints = &snapshot.state.network.endpoints;
-            let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network == "bridge") else {
-                return Err(Error::internal(format!(
-                    "Cannot link to /{}, as it does not belong to the default network",
-                    snapshot.configuration.name
-                )));
-            };
-            let v4 = endpoint.ipv4.map(|net| net.addr().into());
-            let v6 = endpoint.ipv6.map(|net| net.addr().into());
-            let addresses = v4.into_iter().chain(v6).collect();
-            Ok(Linked { alias, configuration: snapshot.configuration, addresses })
-        })
-        .collect()
+    let found = links.map(|(name, alias)| linked_to(engine, configuration, &name, alias));
+    if strict { found.collect() } else { Ok(found.filter_map(Result::ok).collect()) }
+}
+
+fn linked_to(engine: &Engine, parent: &Configuration, name: &str, alias: String) -> Result<Linked> {
+    let snapshot = engine.inner.registry.find(name)?.snapshot();
+    let name = &snapshot.configuration.name;
+    if !snapshot.state.is_alive() {
+        return Err(Error::internal(format!(
+            "Cannot link to a non running container: /{name} AS /{}/{alias}",
+            parent.name
+        )));
+    }
+    let endpoints = &snapshot.state.network.endpoints;
+    let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network == "bridge") else {
+        let message = format!("Cannot link to /{name}, as it does not belong to the default network");
+        return Err(Error::internal(message));
+    };
+    let v4 = endpoint.ipv4.map(|net| net.addr().into());
+    let v6 = endpoint.ipv6.map(|net| net.addr().into());
+    let addresses = v4.into_iter().chain(v6).collect();
+    Ok(Linked { alias, configuration: snapshot.configuration, addresses })
 }
 
 /// The variables that its links give it.
 pub(super) fn link_variables(engine: &Engine, configuration: &Configuration) -> Result<Vec<String>> {
-    let linked = linked(engine, configuration)?;
+    let linked = linked(engine, configuration, true)?;
     Ok(linked.iter().flat_map(|linked| linked.variables(&configuration.name)).collect())
 }
 
@@ -287,12 +289,11 @@ pub(super) fn join(
     settings: &EndpointSettings,
 ) -> Result<()> {
     let networks = &engine.inner.networks;
-    let before = addressing(engine, configuration, Some(sandbox))?;
     let place = Place::lease(networks, network, owner(configuration), settings, sandbox.places())?;
     let joined = wishes(configuration)
         .and_then(|wishes| sandbox.join(around(engine, &configuration.id), pid, place.clone(), &wishes));
     joined.inspect_err(|_| place.release(networks))?;
-    follow(engine, configuration, sandbox, &before)
+    serve_names(engine, configuration, sandbox)
 }
 
 /// One network less for a run.
@@ -302,25 +303,12 @@ pub(super) fn leave(
     sandbox: &mut Sandbox,
     network_id: &str,
 ) -> Result<()> {
-    let before = addressing(engine, configuration, Some(sandbox))?;
     let around = around(engine, &configuration.id);
     let left = sandbox.leave(around, network_id, &wishes(configuration)?)?;
     if let Some(place) = left {
         place.release(&engine.inner.networks);
     }
-    follow(engine, configuration, sandbox, &before)
-}
-
-/// What names and files say after a change of networks.
-fn follow(
-    engine: &Engine,
-    configuration: &Configuration,
-    sandbox: &mut Sandbox,
-    before: &Addressing,
-) -> Result<()> {
-    serve_names(engine, configuration, sandbox)?;
-    let after = addressing(engine, configuration, Some(sandbox))?;
-    network_files::update(engine, configuration, before, &after)
+    serve_names(engine, configuration, sandbox)
 }
 
 impl Driver {
@@ -340,7 +328,35 @@ impl Driver {
         let (sandbox, outcome) = work.await?;
         self.sandbox = Some(sandbox);
         self.show_networks().await?;
+        self.refresh_files().await?;
         outcome
+    }
+
+    /// Brings its files up to its addresses, and to those of containers it links to.
+    pub(super) async fn refresh_files(&mut self) -> Result<()> {
+        if self.sandbox.is_none() || !self.state().is_alive() {
+            return Ok(());
+        }
+        let configuration = self.configuration();
+        let after = addressing(&self.engine, &configuration, self.sandbox.as_ref(), false)?;
+        let before = std::mem::replace(&mut self.addressing, after.clone());
+        if before == after {
+            return Ok(());
+        }
+        let engine = self.engine.clone();
+        blocking(move || network_files::update(&engine, &configuration, &before, &after)).await
+    }
+
+    /// Others link to it on the default bridge: where it is, or how it is called, may be new to them.
+    pub(super) fn tell_linked(&self) {
+        let configuration = self.configuration();
+        for other in self.engine.inner.registry.all() {
+            let theirs = other.configuration();
+            let links = theirs.host_config.links.iter().flatten().filter_map(|link| parse_link(link));
+            if links.into_iter().any(|(name, _)| name == configuration.name) {
+                other.tell(Request::Refresh);
+            }
+        }
     }
 
     fn run_folder(&self) -> PathBuf {
@@ -370,9 +386,13 @@ impl Driver {
         let Some(sandbox) = self.sandbox.take() else { return Vec::new() };
         let left = sandbox.places().iter().map(|place| place.network.clone()).collect();
         let (engine, id) = (self.engine.clone(), self.container.id.clone());
+        let file = self.run_folder().join(FILE);
         let lowered = blocking(move || {
             sandbox.lower(around(&engine, &id));
-            Ok(())
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+                _ => Ok(()),
+            }
         });
         if let Err(error) = lowered.await {
             tracing::warn!(container = self.container.id, %error, "network not taken apart");
@@ -386,15 +406,36 @@ impl Driver {
         let directory = self.run_folder();
         let adopted = blocking(move || {
             let Some(found) = Connections::read(&directory) else { return Ok(None) };
-            adopt(&engine, &configuration, pid, found).map(Some)
+            let sandbox = adopt(&engine, &configuration, pid, found);
+            let addressing = addressing(&engine, &configuration, Some(&sandbox), false)?;
+            Ok(Some((sandbox, addressing)))
         });
         match adopted.await {
-            Ok(sandbox) => {
-                self.sandbox = sandbox;
+            Ok(None) => {}
+            Ok(Some((sandbox, addressing))) => {
+                (self.sandbox, self.addressing) = (Some(sandbox), addressing);
                 let connections = self.connections();
                 self.change(|state| state.network = connections);
             }
             Err(error) => tracing::error!(container = self.container.id, %error, "network not met again"),
+        }
+    }
+
+    /// An engine that opens finds that it has ended: what was published for it is taken back.
+    pub(super) async fn forget_networks(&self) {
+        if self.sandbox.is_some() || self.state().is_alive() {
+            return;
+        }
+        let (engine, id, directory) = (self.engine.clone(), self.container.id.clone(), self.run_folder());
+        let forgotten = blocking(move || {
+            if let Some(found) = Connections::read(&directory) {
+                drop_ports(around(&engine, &id), &found.ports);
+                std::fs::remove_file(directory.join(FILE))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = forgotten.await {
+            tracing::warn!(container = self.container.id, %error, "network not forgotten");
         }
     }
 
@@ -417,12 +458,14 @@ impl Driver {
             let plain = EndpointSettings::default();
             dns_names(owner(&configuration), settings.map_or(&plain, |(_, settings)| settings))
         });
-        self.show_networks().await
+        self.show_networks().await?;
+        self.tell_linked();
+        Ok(())
     }
 }
 
 /// Takes again what a run has, as its file tells it.
-fn adopt(engine: &Engine, configuration: &Configuration, pid: u32, found: Connections) -> Result<Sandbox> {
+fn adopt(engine: &Engine, configuration: &Configuration, pid: u32, found: Connections) -> Sandbox {
     let networks = &engine.inner.networks;
     let mut places = Vec::new();
     for endpoint in found.endpoints {
@@ -437,9 +480,11 @@ fn adopt(engine: &Engine, configuration: &Configuration, pid: u32, found: Connec
             }
         }
     }
-    let mut sandbox = Sandbox::adopt(around(engine, &configuration.id), pid, places, found.ports)?;
-    serve_names(engine, configuration, &mut sandbox)?;
-    Ok(sandbox)
+    let mut sandbox = Sandbox::adopt(around(engine, &configuration.id), pid, places, found.ports);
+    if let Err(error) = serve_names(engine, configuration, &mut sandbox) {
+        tracing::error!(container = configuration.id, %error, "names are not served");
+    }
+    sandbox
 }
 
 /// What a daemon that is gone had published for containers that may run on: the first firewall of a new one has it too,

@@ -42,6 +42,8 @@ pub(crate) enum Request {
         /// Answered when it is durable and, of a running container, attached.
         reply: Reply,
     },
+    /// A container that it links to has other addresses or another name.
+    Refresh,
     /// One network less.
     Disconnect {
         /// The network, as named.

@@ -41,6 +41,7 @@ impl Driver {
             }
             Err(_) => ControlFlow::Continue(()),
         };
+        self.forget_networks().await;
         flow.is_continue().then_some(self)
     }
 

@@ -10,6 +10,7 @@ use boxship_shim::protocol::{FailureKind, LaunchRequest, Request as Ask};
 use super::configuration::Configuration;
 use super::driver::{Attended, Driver};
 use super::health::{Check, Health};
+use super::network_files::Addressing;
 use super::request::Request;
 use super::state::{self, Status};
 use super::{log_target, network, network_files, specification};
@@ -145,6 +146,7 @@ impl Driver {
                     state.network = connections;
                 });
                 self.tell("start", &[]);
+                self.tell_linked();
                 Ok(())
             }
             Err(failed) => {
@@ -189,7 +191,9 @@ impl Driver {
         })
         .await?;
         self.sandbox = sandbox;
-        request
+        let (request, addressing) = request?;
+        self.addressing = addressing;
+        Ok(request)
     }
 
     async fn discard_bundle(&self) {
@@ -207,15 +211,15 @@ fn request(
     configuration: &Configuration,
     joined: Joined,
     sandbox: Option<&Sandbox>,
-) -> Result<LaunchRequest> {
+) -> Result<(LaunchRequest, Addressing)> {
     let paths = engine.store().paths();
     let directory = paths.exec_container(&configuration.id);
-    let addressing = network::addressing(engine, configuration, sandbox)?;
+    let addressing = network::addressing(engine, configuration, sandbox, true)?;
     let files = network_files::write(engine, configuration, &addressing)?;
     let namespace = sandbox.and_then(Sandbox::path);
     let spec = specification::derive(engine, configuration, joined, namespace, &files)?;
     write_bundle(&directory, &spec)?;
-    Ok(LaunchRequest {
+    let request = LaunchRequest {
         id: parse_id(configuration)?,
         bundle: directory.clone(),
         rootfs: Some(engine.root_of(&configuration.id)?),
@@ -226,7 +230,8 @@ fn request(
         directory,
         spec,
         start: false,
-    })
+    };
+    Ok((request, addressing))
 }
 
 fn parse_id(configuration: &Configuration) -> Result<ContainerId> {

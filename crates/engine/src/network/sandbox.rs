@@ -136,24 +136,13 @@ impl Sandbox {
                     ),
                 )
             })?;
-        let carried = publish::translated(&ports);
-        if !carried.is_empty()
-            && let Some(firewall) = around.networks.firewall()?
-        {
-            firewall.publish(&carried)?;
-        }
+        carry(around, &ports)?;
         (self.held, self.ports) = (held, ports);
         Ok(())
     }
 
     fn unpublish(&mut self, around: Surroundings<'_>) {
-        let carried = publish::translated(&self.ports);
-        if !carried.is_empty()
-            && let Ok(Some(firewall)) = around.networks.firewall()
-            && let Err(error) = firewall.unpublish(&carried)
-        {
-            tracing::warn!(container = around.container, %error, "ports not unpublished");
-        }
+        drop_ports(around, &self.ports);
         self.ports.clear();
         self.held.clear();
     }
@@ -275,20 +264,22 @@ impl Sandbox {
         pid: u32,
         places: Vec<Place>,
         ports: Vec<Published>,
-    ) -> Result<Self> {
+    ) -> Self {
+        let complain = |error: &Error| {
+            tracing::error!(container = around.container, %error, "network not wholly met again");
+        };
         let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
-        let namespace = if needed { Some(namespace_of(pid)?) } else { None };
+        let namespace = needed.then(|| namespace_of(pid).inspect_err(complain).ok()).flatten();
         let mut sandbox = Self::new(around, namespace, places);
         sandbox.held = publish::hold_again(around.networks.ports(), &ports);
-        sandbox.ports = ports;
         sandbox.places.iter().for_each(|place| around.names.set(place));
-        let carried = publish::translated(&sandbox.ports);
-        if !carried.is_empty()
-            && let Some(firewall) = around.networks.firewall()?
-        {
-            firewall.publish(&carried)?;
+        // Its networks first, where the kernel lost them.
+        let prepared = sandbox.places.iter().try_for_each(|place| around.networks.prepare(&place.network));
+        if let Err(error) = prepared.and_then(|()| carry(around, &ports)) {
+            complain(&error);
         }
-        Ok(sandbox)
+        sandbox.ports = ports;
+        sandbox
     }
 
     /// Takes everything apart that is there. Nothing of it is left but what cannot be removed, which is told.
@@ -300,6 +291,26 @@ impl Sandbox {
             self.remove_link(around, place);
             place.release(around.networks);
         }
+    }
+}
+
+/// Has the firewall carry ports.
+fn carry(around: Surroundings<'_>, ports: &[Published]) -> Result<()> {
+    let carried = publish::translated(ports);
+    match around.networks.firewall()? {
+        Some(firewall) if !carried.is_empty() => Ok(firewall.publish(&carried)?),
+        _ => Ok(()),
+    }
+}
+
+/// Has the firewall carry ports no more.
+pub(crate) fn drop_ports(around: Surroundings<'_>, ports: &[Published]) {
+    let carried = publish::translated(ports);
+    if !carried.is_empty()
+        && let Ok(Some(firewall)) = around.networks.firewall()
+        && let Err(error) = firewall.unpublish(&carried)
+    {
+        tracing::warn!(container = around.container, %error, "ports not unpublished");
     }
 }
 
