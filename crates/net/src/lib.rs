@@ -17,6 +17,10 @@ pub mod netlink;
 mod nft;
 pub mod ports;
 pub mod resolver;
+mod rtnetlink;
+#[cfg(test)]
+mod scratch;
+mod sysctl;
 
 pub use error::{Error, Result};
 pub use mac::MacAddress;

@@ -13,6 +13,7 @@ pub mod inherited;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
+pub mod packet;
 pub mod path;
 pub mod process;
 pub mod pty;
