@@ -3,6 +3,7 @@
 //! Nobody else may write below the folder meanwhile. Later entries replace earlier ones of the same name, as in
 //! every tar; folders keep what is in them. Folders get their times last, when nothing is made in them any more.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -40,11 +41,23 @@ pub struct Applied {
     pub entries: u64,
 }
 
+/// Finds the root folders of the layers below, topmost first; it may have to wait for them.
+pub type FindLowers<'a> = dyn Fn() -> std::io::Result<Vec<OwnedFd>> + Sync + 'a;
+
+/// The layers below the one being unpacked.
+#[derive(Clone, Copy)]
+pub enum Lowers<'a> {
+    /// Their root folders, topmost first.
+    Ready(&'a [BorrowedFd<'a>]),
+    /// They may still be being unpacked: asked for once, when the archive first needs them (most archives do only at
+    /// their end), so that several layers are unpacked at a time.
+    Later(&'a FindLowers<'a>),
+}
+
 /// How to unpack an archive.
 pub struct Apply<'a> {
-    /// The root folders of the layers below, topmost first: folders that the archive only implies take their
-    /// owner, mode and times from there.
-    pub lowers: &'a [BorrowedFd<'a>],
+    /// The layers below: folders that the archive only implies take their owner, mode and times from there.
+    pub lowers: Lowers<'a>,
     /// Bounds on the archive.
     pub limits: &'a Limits,
     /// Whether to hash the stream (not needed when its digest was verified already).
@@ -56,7 +69,7 @@ pub struct Apply<'a> {
 
 /// Unpacks `archive` (plain, gzip or zstd) below `root`, with nothing below it.
 pub fn apply(archive: &mut (dyn Read + Send), root: BorrowedFd<'_>, limits: &Limits) -> Result<Applied> {
-    Apply { lowers: &[], limits, hash: true, end_mark: true }.run(archive, root)
+    Apply { lowers: Lowers::Ready(&[]), limits, hash: true, end_mark: true }.run(archive, root)
 }
 
 impl Apply<'_> {
@@ -73,9 +86,14 @@ impl Apply<'_> {
     fn extract(&self, stream: &mut dyn Read, root: BorrowedFd<'_>) -> Result<Applied> {
         let mut reader = Reader::new(stream, self.limits).lenient(!self.end_mark);
         let mut extraction = Extraction::new(self, root).map_err(|e| failed("open", b"/", e))?;
-        extraction.inherit_root(root)?;
+        if matches!(self.lowers, Lowers::Ready(_)) {
+            extraction.inherit_root(root)?;
+        }
         while let Some(entry) = reader.next_entry()? {
             extraction.entry(&entry, &mut reader)?;
+        }
+        if matches!(self.lowers, Lowers::Later(_)) {
+            extraction.inherit_root_late(root)?;
         }
         extraction.finish()?;
         reader.drain()?;
@@ -90,6 +108,10 @@ fn failed(operation: &'static str, name: &[u8], source: impl Into<std::io::Error
 struct Extraction<'a> {
     how: &'a Apply<'a>,
     folders: Folders,
+    /// The folders of [`Lowers::Later`], once asked for.
+    found: OnceCell<Vec<OwnedFd>>,
+    /// The archive's last entry for the root, to be applied again on what it inherits late.
+    root_entry: Option<Entry>,
     /// Times of folders, to be set last.
     times: HashMap<Vec<u8>, Time>,
     names: usize,
@@ -116,6 +138,8 @@ impl<'a> Extraction<'a> {
         Ok(Extraction {
             how,
             folders: Folders::new(root)?,
+            found: OnceCell::new(),
+            root_entry: None,
             times: HashMap::new(),
             names: 0,
             lookups: 0,
@@ -127,9 +151,31 @@ impl<'a> Extraction<'a> {
 
     /// The root looks like the root below until an entry says otherwise.
     fn inherit_root(&mut self, root: BorrowedFd<'_>) -> Result<()> {
-        let Some(lower) = self.how.lowers.first() else { return Ok(()) };
-        let time = metadata::copy_folder(*lower, root).map_err(|e| failed("set attributes of", b"/", e))?;
+        let fail = |e| failed("set attributes of", b"/", e);
+        let lowers = self.lowers().map_err(fail)?;
+        let Some(lower) = lowers.first() else { return Ok(()) };
+        let time = metadata::copy_folder(*lower, root).map_err(fail)?;
         self.remember_time(&[], time)
+    }
+
+    /// The same where the layers below were not there at the beginning: what the archive said wins again.
+    fn inherit_root_late(&mut self, root: BorrowedFd<'_>) -> Result<()> {
+        self.inherit_root(root)?;
+        self.root_entry.take().map_or(Ok(()), |entry| self.root(&entry))
+    }
+
+    /// The folders of the layers below, topmost first.
+    fn lowers(&self) -> std::io::Result<Vec<BorrowedFd<'_>>> {
+        match self.how.lowers {
+            Lowers::Ready(folders) => Ok(folders.to_vec()),
+            Lowers::Later(find) => {
+                if self.found.get().is_none() {
+                    // Nobody else sets it: this runs on one thread.
+                    let _ = self.found.set(find()?);
+                }
+                Ok(self.found.get().into_iter().flatten().map(AsFd::as_fd).collect())
+            }
+        }
     }
 
     fn entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) -> Result<()> {
@@ -139,6 +185,7 @@ impl<'a> Extraction<'a> {
         }
         let path = Inside::clean(&entry.name, self.how.limits.max_depth)?;
         if path.is_root() {
+            self.root_entry = Some(entry.clone());
             return self.root(entry);
         }
         let (folder_path, name) = path.split();
@@ -197,7 +244,8 @@ impl<'a> Extraction<'a> {
 
     fn count_lookups(&mut self, path: &[u8]) -> Result<()> {
         let depth = 1 + path.iter().filter(|&&b| b == b'/').count();
-        self.lookups += (depth * self.how.lowers.len()) as u64;
+        let lowers = self.lowers().map_err(|e| failed("look below for", path, e))?.len();
+        self.lookups += (depth * lowers) as u64;
         let limit = self.how.limits.max_lookups;
         if self.lookups > limit { Err(Error::Limit { what: "implied folders", limit }) } else { Ok(()) }
     }
@@ -210,7 +258,8 @@ impl<'a> Extraction<'a> {
         name: &[u8],
         folder: &OwnedFd,
     ) -> std::result::Result<(), std::io::Error> {
-        let Some(lower) = lower::find_folder(self.how.lowers, path)? else {
+        let lower = lower::find_folder(&self.lowers()?, path)?;
+        let Some(lower) = lower else {
             let plain = Entry { kind: Kind::Directory, mode: 0o755, ..Entry::default() };
             return metadata::set_on_name(parent.as_fd(), name, &plain, false);
         };

@@ -24,7 +24,7 @@ pub mod tar;
 mod walk;
 mod whiteout;
 
-pub use apply::{Applied, Apply, apply};
+pub use apply::{Applied, Apply, FindLowers, Lowers, apply};
 pub use changes::{Change, ChangeKind, changes};
 pub use compression::{Compression, Decoder, decoder};
 pub use error::{Error, Result};

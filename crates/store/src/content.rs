@@ -137,7 +137,8 @@ impl<'a> Content<'a> {
 fn is_owned(c: &Connection, digest: &Digest) -> Result<bool> {
     let mut query = c.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM images WHERE id = ?1 OR manifest = ?1)
-             OR EXISTS (SELECT 1 FROM image_layers WHERE blob = ?1)",
+             OR EXISTS (SELECT 1 FROM image_layers WHERE blob = ?1)
+             OR EXISTS (SELECT 1 FROM packed WHERE blob = ?1)",
     )?;
     Ok(query.query_row([digest.to_string()], |row| row.get(0))?)
 }

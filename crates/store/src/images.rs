@@ -94,29 +94,26 @@ impl Images<'_> {
     /// Records images with the layers unpacked for them (lower ones first), all in one transaction: either all are
     /// there afterwards, durable, or none. Recorded already: names are added.
     pub fn create(&self, images: &[NewImage], mut unpacked: Vec<UnpackedLayer>) -> Result<()> {
-        let layers = self.store.paths.layers();
         sync(self.store, images, &unpacked)?;
-        let mut names = Vec::new();
-        for layer in &mut unpacked {
-            let name = trash::random_name()?;
-            layer.settle(&layers, &name)?;
-            names.push(name);
-        }
-        sync_path(&layers)?;
+        let names = settle(self.store, &mut unpacked)?;
         sync_path(&self.store.paths.blobs())?;
         let recorded = self.store.db.write(|tx| {
-            let mut recorded = Vec::new();
-            for (layer, name) in unpacked.iter().zip(&names) {
-                recorded.push(insert_layer(tx, layer, name)?);
-            }
+            let recorded = insert_layers(tx, &unpacked, &names)?;
             images.iter().try_for_each(|image| insert(tx, image))?;
             Ok::<_, Error>(recorded)
         })?;
-        for (layer, recorded) in unpacked.into_iter().zip(recorded) {
-            if recorded {
-                layer.keep();
-            }
-        }
+        keep(unpacked, recorded);
+        Ok(())
+    }
+
+    /// Records a layer before the image that it is for; the lease it was unpacked under keeps it until then. The layer
+    /// below is recorded already.
+    pub fn add_layer(&self, unpacked: UnpackedLayer) -> Result<()> {
+        let mut unpacked = vec![unpacked];
+        sync(self.store, &[], &unpacked)?;
+        let names = settle(self.store, &mut unpacked)?;
+        let recorded = self.store.db.write(|tx| insert_layers(tx, &unpacked, &names))?;
+        keep(unpacked, recorded);
         Ok(())
     }
 
@@ -190,7 +187,8 @@ impl Images<'_> {
         })?;
         self.store.layers().discard(&layers)?;
         drop(leases);
-        let blobs = image.layers.iter().map(|layer| layer.blob.clone());
+        let packed = self.store.forget_sources()?;
+        let blobs = image.layers.iter().map(|layer| layer.blob.clone()).chain(packed);
         self.store.content().remove_unused(blobs.chain([image.manifest, image.id.clone()]))?;
         let untagged = image.names.into_iter().chain(image.repo_digests).map(Deleted::Untagged);
         let deleted = layers.into_iter().map(|(layer, _)| Deleted::Deleted(layer.chain_id));
@@ -224,6 +222,29 @@ fn no_such_image(name: &str) -> Error {
     let shown =
         Reference::parse_tagged(name).map_or_else(|_| name.to_owned(), |reference| reference.familiar());
     Error::NoSuchImage(shown)
+}
+
+/// Gives the layers' folders their final names.
+fn settle(store: &Inner, unpacked: &mut [UnpackedLayer]) -> Result<Vec<String>> {
+    let layers = store.paths.layers();
+    let mut names = Vec::new();
+    for layer in unpacked {
+        let name = trash::random_name()?;
+        layer.settle(&layers, &name)?;
+        names.push(name);
+    }
+    sync_path(&layers)?;
+    Ok(names)
+}
+
+/// Writes the rows of layers, lower ones first; which of them are new.
+fn insert_layers(tx: &Transaction<'_>, unpacked: &[UnpackedLayer], names: &[String]) -> Result<Vec<bool>> {
+    unpacked.iter().zip(names).map(|(layer, name)| insert_layer(tx, layer, name)).collect()
+}
+
+/// The rows are written: folders of new ones stay, others are thrown away.
+fn keep(unpacked: Vec<UnpackedLayer>, recorded: Vec<bool>) {
+    unpacked.into_iter().zip(recorded).filter(|(_, recorded)| *recorded).for_each(|(layer, _)| layer.keep());
 }
 
 /// `false` when another operation recorded the same layer meanwhile.

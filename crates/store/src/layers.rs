@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use boxship_layer::{Apply, Limits};
+use boxship_layer::{Apply, Limits, Lowers};
 use boxship_oci::digest::{Digest, chain_id};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use rustix::fs::{CWD, Mode, OFlags, chmod, mkdir, openat};
@@ -79,18 +79,46 @@ impl Layers<'_> {
         limits: &Limits,
         lease: &Lease,
     ) -> Result<UnpackedLayer> {
+        let lowers = open_lowers(parents)?;
+        let lowers: Vec<BorrowedFd<'_>> = lowers.iter().map(AsFd::as_fd).collect();
+        let lowers = Lowers::Ready(&lowers);
+        let mut unpacked = self.unpack_on(archive, lowers, expected, limits)?;
+        unpacked.stand_on(parents.last(), lease);
+        Ok(unpacked)
+    }
+
+    /// The same while the layers below may still be being unpacked: `parents` waits for them and is asked when they
+    /// are needed, at the latest at the end.
+    pub fn unpack_ahead(
+        &self,
+        archive: &mut (dyn Read + Send),
+        parents: &(dyn Fn() -> Result<Vec<Layer>> + Sync),
+        expected: Expected<'_>,
+        limits: &Limits,
+        lease: &Lease,
+    ) -> Result<UnpackedLayer> {
+        let find = || {
+            let parents = parents().map_err(std::io::Error::other)?;
+            open_lowers(&parents).map_err(std::io::Error::other)
+        };
+        let mut unpacked = self.unpack_on(archive, Lowers::Later(&find), expected, limits)?;
+        unpacked.stand_on(parents()?.last(), lease);
+        Ok(unpacked)
+    }
+
+    fn unpack_on(
+        &self,
+        archive: &mut (dyn Read + Send),
+        lowers: Lowers<'_>,
+        expected: Expected<'_>,
+        limits: &Limits,
+    ) -> Result<UnpackedLayer> {
         let mut unpacked = self.begin()?;
         let label =
             || expected.diff_id.map_or_else(|| "archive".to_owned(), |diff_id| format!("layer {diff_id}"));
-        let lowers = open_lowers(parents)?;
-        let lowers: Vec<BorrowedFd<'_>> = lowers.iter().map(AsFd::as_fd).collect();
         let root = open_folder(&unpacked.layer.path)?;
-        let apply = Apply {
-            lowers: &lowers,
-            limits,
-            hash: expected.verified.is_none(),
-            end_mark: expected.diff_id.is_none(),
-        };
+        let apply =
+            Apply { lowers, limits, hash: expected.verified.is_none(), end_mark: expected.diff_id.is_none() };
         let applied =
             apply.run(archive, root.as_fd()).map_err(|source| Error::Unpack { layer: label(), source })?;
         let diff_id = applied.diff_id.or_else(|| expected.verified.cloned());
@@ -99,10 +127,9 @@ impl Layers<'_> {
         if let Some(expected) = expected.diff_id.filter(|expected| **expected != diff_id) {
             return Err(Error::DigestMismatch { expected: expected.clone(), found: diff_id });
         }
-        unpacked.layer.identify(parents, diff_id);
+        unpacked.layer.diff_id = diff_id;
         unpacked.layer.size = applied.size;
         unpacked.entries = applied.entries;
-        lease.hold_layer(&unpacked.layer.chain_id);
         Ok(unpacked)
     }
 
@@ -215,14 +242,14 @@ impl Layers<'_> {
 }
 
 impl Layer {
-    fn identify(&mut self, parents: &[Layer], diff_id: Digest) {
-        self.parent = parents.last().map(|layer| layer.chain_id.clone());
+    fn identify(&mut self, parent: Option<&Layer>) {
+        self.parent = parent.map(|layer| layer.chain_id.clone());
+        let diff_id = &self.diff_id;
         self.chain_id = match &self.parent {
             // A chain's id depends on the chain below by its id only.
             Some(parent) => chain_id(&[parent.clone(), diff_id.clone()]).unwrap_or_else(|| diff_id.clone()),
             None => diff_id.clone(),
         };
-        self.diff_id = diff_id;
     }
 }
 
@@ -231,6 +258,11 @@ impl UnpackedLayer {
     #[must_use]
     pub fn layer(&self) -> &Layer {
         &self.layer
+    }
+
+    fn stand_on(&mut self, parent: Option<&Layer>, lease: &Lease) {
+        self.layer.identify(parent);
+        lease.hold_layer(&self.layer.chain_id);
     }
 
     /// Entries of its archive.

@@ -3,6 +3,7 @@
 //! [`Store`] opens the tree that [`Paths`] documents and repairs what a crash left half done. Then:
 //!
 //! * [`Content`]: blobs by digest, visible only when whole and verified.
+//! * [`Partial`]: blobs on their way from a registry, which survive the daemon.
 //! * [`Layers`]: layers unpacked once per chain id, shared by all images and containers.
 //! * [`Images`]: images by id and the names that point at them.
 //! * [`Snapshots`]: a container's own upper folder on top of an image's layers.
@@ -24,8 +25,10 @@ mod images;
 mod layers;
 mod leases;
 mod open;
+mod partial;
 mod paths;
 mod snapshots;
+mod sources;
 mod sync;
 mod trash;
 mod usage;
@@ -37,6 +40,7 @@ pub use images::{Deleted, Image, ImageLayer, Images, NewImage};
 pub use layers::{Expected, Layer, Layers, UnpackedLayer};
 pub use leases::Lease;
 pub use open::{Recovered, Store};
+pub use partial::Partial;
 pub use paths::Paths;
 pub use snapshots::{Rootfs, Snapshots};
 pub use usage::{ImageUsage, Usage};

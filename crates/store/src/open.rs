@@ -16,7 +16,8 @@ use crate::usage::Usage;
 use crate::{Content, Db, Error, Images, Layers, Lease, Paths, Result, Snapshots, trash};
 
 /// The history of the store's own tables. Only ever appended to.
-const TABLES: &[&str] = &["
+const TABLES: &[&str] = &[
+    "
     CREATE TABLE layers (
         chain_id TEXT PRIMARY KEY,
         parent TEXT REFERENCES layers (chain_id),
@@ -62,7 +63,23 @@ const TABLES: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX snapshots_image ON snapshots (image);
     CREATE INDEX snapshots_top ON snapshots (top);
-"];
+",
+    "
+    -- Repositories known to have a blob: pushes mount from them, missing blobs come from them.
+    CREATE TABLE blob_sources (
+        blob TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        PRIMARY KEY (blob, repository)
+    ) STRICT, WITHOUT ROWID;
+    -- Plain archives of layers made here, compressed for pushing.
+    CREATE TABLE packed (
+        plain TEXT PRIMARY KEY,
+        blob TEXT NOT NULL,
+        size INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX packed_blob ON packed (blob);
+",
+];
 
 /// The opened store. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -79,7 +96,7 @@ pub(crate) struct Inner {
 /// What opening found left over from a crash and moved to the trash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Blobs half written or owned by nobody.
+    /// Blobs half written and given up, or owned by nobody.
     pub blobs: u64,
     /// Layers half unpacked or owned by nobody.
     pub layers: u64,
@@ -98,6 +115,10 @@ impl Store {
         let store = Inner { paths, db, leases: Arc::default(), _lock: lock };
         let recovered = store.recover()?;
         Ok((Store(Arc::new(store)), recovered))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Where everything lies.
@@ -154,6 +175,11 @@ impl Store {
         self.0.content().remove_unused(self.0.content().list()?.into_iter().map(|blob| blob.digest))
     }
 
+    /// Removes layers that no image, container or lease uses.
+    pub fn collect_layers(&self) -> Result<()> {
+        self.0.collect_layers()
+    }
+
     /// What `system df` tells.
     pub fn usage(&self) -> Result<Usage> {
         Usage::of(&self.0)
@@ -182,12 +208,13 @@ impl Inner {
     /// Nothing is being worked with yet: whatever has no row is left over.
     fn recover(&self) -> Result<Recovered> {
         let owned = "SELECT substr(id, 8) FROM images UNION SELECT substr(manifest, 8) FROM images
-                     UNION SELECT substr(blob, 8) FROM image_layers";
+                     UNION SELECT substr(blob, 8) FROM image_layers
+                     UNION SELECT substr(blob, 8) FROM packed";
+        self.forget_sources()?;
         let recovered = Recovered {
             layers: self.recover_folder(&self.paths.layers(), "SELECT name FROM layers")?,
             containers: self.recover_folder(&self.paths.containers(), "SELECT container FROM snapshots")?,
-            blobs: self.recover_folder(&self.paths.ingest(), "SELECT '' WHERE 0")?
-                + self.recover_folder(&self.paths.blobs(), owned)?,
+            blobs: crate::partial::recover(self)? + self.recover_folder(&self.paths.blobs(), owned)?,
         };
         self.collect_layers()?;
         Ok(recovered)

@@ -7,6 +7,8 @@
 //! <data-root>/engine-id                      the engine's identifier, made once
 //! <data-root>/content/sha256/<hex>           blobs: immutable, there only when whole
 //! <data-root>/content/ingest/<random>        blobs being written; removed when the store is opened
+//! <data-root>/content/ingest/<hex>.part, .map
+//!                                            blobs being fetched and what is there of them; kept for a week
 //! <data-root>/layers/<name>/fs               unpacked layers: immutable after rename; <name> is in the database
 //! <data-root>/layers/unpack-<random>/fs      layers being unpacked; removed when the store is opened
 //! <data-root>/init-layer                     what every container has between its image's layers and its own:

@@ -28,6 +28,8 @@ pub struct Usage {
     pub layers: u64,
     /// Bytes of all blobs.
     pub blobs: u64,
+    /// Bytes of blobs that are being fetched, or whose fetch was given up.
+    pub partial: u64,
     /// Each image.
     pub images: Vec<ImageUsage>,
 }
@@ -57,7 +59,8 @@ impl Usage {
                 containers: containers.get(&image.id.to_string()).copied().unwrap_or(0),
             }
         });
-        Ok(Usage { layers: sizes.values().sum(), blobs, images: usage.collect() })
+        let partial = crate::partial::usage(store)?;
+        Ok(Usage { layers: sizes.values().sum(), blobs, partial, images: usage.collect() })
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use boxship_layer::tar::{Kind, Time};
-use boxship_layer::{Apply, Limits, pack};
+use boxship_layer::{Apply, Limits, Lowers, pack};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, makedev, mknodat, setxattr, utimensat,
 };
@@ -229,7 +229,8 @@ fn implied_folders_look_as_in_the_layer_below() {
     fs::create_dir(&root).unwrap();
     let (top, bottom) = (File::open(top).unwrap(), File::open(bottom).unwrap());
     let lowers = [top.as_fd(), bottom.as_fd()];
-    let apply = Apply { lowers: &lowers, limits: &Limits::default(), hash: true, end_mark: true };
+    let apply =
+        Apply { lowers: Lowers::Ready(&lowers), limits: &Limits::default(), hash: true, end_mark: true };
     let bytes = archive(&[file("srv/private/data/new", 1), file("elsewhere/new", 1)]);
     apply.run(&mut &bytes[..], File::open(&root).unwrap().as_fd()).unwrap();
     let look = |path: &str| {

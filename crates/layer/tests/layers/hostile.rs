@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use boxship_layer::tar::{Entry, Kind};
-use boxship_layer::{Apply, Error, Limits, apply};
+use boxship_layer::{Apply, Error, Limits, Lowers, apply};
 use proptest::prelude::*;
 
 use super::{archive, entry, file, folder, link, unpack};
@@ -202,7 +202,7 @@ fn implied_folders_are_bounded() {
     let (below, folder) = (File::open(lower.path()).unwrap(), File::open(root.path()).unwrap());
     let lowers = [below.as_fd(); 10];
     let limits = Limits { max_lookups: 100_000, ..Limits::default() };
-    let apply = Apply { lowers: &lowers, limits: &limits, hash: false, end_mark: true };
+    let apply = Apply { lowers: Lowers::Ready(&lowers), limits: &limits, hash: false, end_mark: true };
     apply.run(&mut &archive(&deep(10))[..], folder.as_fd()).unwrap();
     let refused = apply.run(&mut &archive(&deep(1000))[..], folder.as_fd());
     assert!(matches!(refused, Err(Error::Limit { what: "implied folders", .. })), "{refused:?}");

@@ -1,0 +1,476 @@
+//! One layer on its way to a folder: fetched, verified, decompressed and unpacked at the same time.
+//!
+//! ```text
+//! Fetch (network → partial blob) ──> Reader ─> digest ─> decompress ─> diff id ─> files      (all at once)
+//!                                                             └ waits for the layers below only if it needs them
+//! both digests right, layer below recorded ─> recorded: `done`
+//! ```
+//! Several layers go at a time, and two pulls of the same layer share one [`Job`]. It ends when nobody wants it any
+//! more; what was fetched until then stays as a partial blob. Never visible before both digests are right.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use boxship_layer::{HashReader, Limits};
+use boxship_oci::descriptor::{Compression, Kind as Media};
+use boxship_oci::{Descriptor, Digest};
+use boxship_store::{Expected, Layer, Lease, Store, UnpackedLayer};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+
+use crate::error::{Error, Result};
+use crate::fetch::{Fetch, Flow, Place, Reader};
+use crate::session::Patience;
+
+/// How far a layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Announced,
+    Waiting,
+    Downloading,
+    Verifying,
+    Downloaded,
+    Extracting,
+    Complete,
+}
+
+const PHASES: [Phase; 7] = [
+    Phase::Announced,
+    Phase::Waiting,
+    Phase::Downloading,
+    Phase::Verifying,
+    Phase::Downloaded,
+    Phase::Extracting,
+    Phase::Complete,
+];
+
+/// What all jobs of a client share.
+pub(crate) struct Pool {
+    pub store: Store,
+    /// Blobs fetched at a time.
+    pub downloads: Arc<Semaphore>,
+    /// Layers unpacked at a time.
+    pub unpacking: Arc<Semaphore>,
+    pub patience: Patience,
+    pub stall: std::time::Duration,
+    jobs: Mutex<HashMap<(Digest, Digest), Weak<Job>>>,
+    fetches: Mutex<HashMap<Digest, Weak<Fetch>>>,
+    /// One partial blob is opened at a time: a file has one owner.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// A layer to be fetched.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub descriptor: Descriptor,
+    pub diff_id: Digest,
+    pub chain_id: Digest,
+    /// The chain below.
+    pub parent: Option<Digest>,
+    pub places: Vec<Place>,
+}
+
+/// The end of a job, once it has one.
+type End = Option<std::result::Result<(), Arc<Error>>>;
+
+/// A layer being fetched and unpacked.
+pub(crate) struct Job {
+    pub wanted: Wanted,
+    state: Arc<State>,
+    end: watch::Receiver<End>,
+    /// Keeps the layer, until an image owns it.
+    _lease: Arc<Lease>,
+    /// The layer below stays as long as this one.
+    _below: Option<Arc<Job>>,
+    abort: AbortHandle,
+}
+
+struct State {
+    phase: AtomicU8,
+    extracted: AtomicU64,
+    stop: Arc<AtomicBool>,
+    flow: Mutex<Option<Arc<Flow>>>,
+    fetch: Mutex<Option<Arc<Fetch>>>,
+    /// Whether the job has its turn to unpack: those above it may ask for theirs then.
+    turn: watch::Sender<bool>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Relaxed);
+        self.abort.abort();
+    }
+}
+
+impl Pool {
+    pub fn new(store: Store, downloads: usize, patience: Patience, stall: std::time::Duration) -> Arc<Pool> {
+        Arc::new(Pool {
+            store,
+            downloads: Arc::new(Semaphore::new(downloads.max(1))),
+            unpacking: Arc::new(Semaphore::new(downloads.max(1) + 1)),
+            patience,
+            stall,
+            jobs: Mutex::default(),
+            fetches: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Joins the job of this layer, or starts it. `below` is the job of the layer below if that is being fetched.
+    pub fn job(self: &Arc<Pool>, wanted: Wanted, below: Option<Arc<Job>>) -> Arc<Job> {
+        let key = (wanted.chain_id.clone(), wanted.descriptor.digest.clone());
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = jobs.get(&key).and_then(Weak::upgrade).filter(|job| !job.has_failed());
+        if let Some(job) = running {
+            return job;
+        }
+        jobs.retain(|_, job| job.strong_count() > 0);
+        let job = Arc::new(self.start(wanted, below));
+        jobs.insert(key, Arc::downgrade(&job));
+        job
+    }
+
+    fn start(self: &Arc<Pool>, wanted: Wanted, below: Option<Arc<Job>>) -> Job {
+        let state = Arc::new(State {
+            phase: AtomicU8::new(Phase::Announced as u8),
+            extracted: AtomicU64::new(0),
+            stop: Arc::default(),
+            flow: Mutex::default(),
+            fetch: Mutex::default(),
+            turn: watch::Sender::new(false),
+        });
+        let lease = Arc::new(self.store.lease());
+        let (tell, end) = watch::channel(None);
+        let run = Run {
+            pool: self.clone(),
+            wanted: wanted.clone(),
+            state: state.clone(),
+            lease: lease.clone(),
+            below: below.as_ref().map(|job| Below {
+                state: job.state.clone(),
+                end: job.end.clone(),
+                chain_id: job.wanted.chain_id.clone(),
+            }),
+        };
+        let task = tokio::spawn(async move {
+            let outcome = run.run().await.map_err(Arc::new);
+            tell.send_replace(Some(outcome));
+        });
+        Job { wanted, state, end, _lease: lease, _below: below, abort: task.abort_handle() }
+    }
+
+    /// Joins the fetch of a blob, or starts it.
+    pub async fn fetch(&self, descriptor: &Descriptor, places: Vec<Place>) -> Result<Arc<Fetch>> {
+        let digest = &descriptor.digest;
+        let _one = self.opening.lock().await;
+        if let Some(fetch) = self.running(digest) {
+            return Ok(fetch);
+        }
+        let lease = self.store.lease();
+        lease.hold_blob(digest);
+        let (store, wanted, size) = (self.store.clone(), digest.clone(), descriptor.size);
+        let opened = tokio::task::spawn_blocking(move || {
+            let partial = match store.whole(&wanted, size, &lease)? {
+                Some(whole) => whole,
+                None => store.partial(&wanted, size, &lease)?,
+            };
+            Ok::<_, boxship_store::Error>((partial, lease))
+        });
+        let (partial, lease) = opened.await.map_err(|_| Error::Cancelled)??;
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.retain(|_, fetch| fetch.strong_count() > 0);
+        let slots = self.downloads.clone();
+        let fetch = Arc::new(Fetch::start(partial, lease, places, slots, self.patience, self.stall));
+        fetches.insert(digest.clone(), Arc::downgrade(&fetch));
+        Ok(fetch)
+    }
+
+    fn running(&self, digest: &Digest) -> Option<Arc<Fetch>> {
+        let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.get(digest).and_then(Weak::upgrade).filter(|fetch| !fetch.has_failed())
+    }
+
+    /// Nobody joins this fetch any more: its bytes are wrong.
+    fn forget(&self, digest: &Digest) {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+}
+
+impl Job {
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        let phase = PHASES[usize::from(self.state.phase.load(Ordering::Relaxed))];
+        let flow = self.state.flow.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = flow.as_ref().is_some_and(|flow| flow.started.load(Ordering::Relaxed));
+        if phase == Phase::Waiting && started { Phase::Downloading } else { phase }
+    }
+
+    /// Bytes of the blob that are here.
+    pub fn fetched(&self) -> u64 {
+        let flow = self.state.flow.lock().unwrap_or_else(PoisonError::into_inner);
+        flow.as_ref().map_or(0, |flow| flow.partial.present())
+    }
+
+    /// Seconds until the next try, 0 while it goes.
+    pub fn waiting(&self) -> u64 {
+        let flow = self.state.flow.lock().unwrap_or_else(PoisonError::into_inner);
+        flow.as_ref().map_or(0, |flow| flow.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of the blob that were unpacked.
+    pub fn extracted(&self) -> u64 {
+        self.state.extracted.load(Ordering::Relaxed)
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(&*self.end.borrow(), Some(Err(_))) || self.abort.is_finished() && self.end.borrow().is_none()
+    }
+
+    /// Waits for its end.
+    pub async fn done(&self) -> Result<()> {
+        wait(self.end.clone()).await
+    }
+
+    /// Makes the blob visible; the layer is recorded already.
+    pub fn promote(&self, store: &Store, lease: &Lease) -> Result<()> {
+        let digest = &self.wanted.descriptor.digest;
+        lease.hold_blob(digest);
+        let fetch = self.state.fetch.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(fetch) = fetch else { return Ok(()) };
+        if store.content().size(digest)?.is_none() {
+            fetch.flow.partial.promote(lease)?;
+        }
+        Ok(())
+    }
+}
+
+async fn wait(mut end: watch::Receiver<End>) -> Result<()> {
+    match end.wait_for(Option::is_some).await {
+        Ok(end) => match &*end {
+            Some(Err(error)) => Err(Error::Shared(error.clone())),
+            _ => Ok(()),
+        },
+        Err(_) => Err(Error::Cancelled),
+    }
+}
+
+/// What a job needs to know of the one below.
+#[derive(Clone)]
+struct Below {
+    state: Arc<State>,
+    end: watch::Receiver<End>,
+    chain_id: Digest,
+}
+
+/// The work of one job.
+struct Run {
+    pool: Arc<Pool>,
+    wanted: Wanted,
+    state: Arc<State>,
+    lease: Arc<Lease>,
+    below: Option<Below>,
+}
+
+impl Run {
+    async fn run(self) -> Result<()> {
+        self.enter(Phase::Waiting);
+        let mut outcome = self.attempt().await;
+        if matches!(outcome, Err(Attempt::Resumed)) {
+            // What an earlier pull left was not right: once more from the beginning.
+            outcome = self.attempt().await;
+        }
+        let unpacked = match outcome {
+            Ok(unpacked) => unpacked,
+            Err(Attempt::Resumed) => return Err(Error::Verification(self.wanted.descriptor.digest.clone())),
+            Err(Attempt::Failed(error)) => return Err(error),
+        };
+        if let Some(below) = &self.below {
+            wait(below.end.clone()).await?;
+        }
+        let store = self.pool.store.clone();
+        let recorded = tokio::task::spawn_blocking(move || store.images().add_layer(unpacked));
+        recorded.await.map_err(|_| Error::Cancelled)??;
+        self.enter(Phase::Complete);
+        Ok(())
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.state.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    async fn attempt(&self) -> Result<UnpackedLayer, Attempt> {
+        let fetch = self.pool.fetch(&self.wanted.descriptor, self.wanted.places.clone()).await?;
+        let flow = fetch.flow.clone();
+        *self.state.flow.lock().unwrap_or_else(PoisonError::into_inner) = Some(flow.clone());
+        *self.state.fetch.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetch.clone());
+        let mut unpacking = Box::pin(self.unpack(flow.clone()));
+        tokio::select! {
+            fetched = fetch.done() => {
+                if let Err(error) = fetched {
+                    // The reader learns of it too; its folder is gone before the error is told.
+                    let _ = unpacking.await;
+                    return Err(Attempt::Failed(Error::Shared(error)));
+                }
+            }
+            unpacked = &mut unpacking => {
+                return match unpacked {
+                    Ok(unpacked) => Ok(unpacked),
+                    Err(error) => Err(self.failed(error, &flow).await),
+                };
+            }
+        }
+        self.enter(Phase::Extracting);
+        match unpacking.await {
+            Ok(unpacked) => Ok(unpacked),
+            Err(error) => Err(self.failed(error, &flow).await),
+        }
+    }
+
+    /// Wrong bytes are not kept; those that an earlier pull left get another chance.
+    async fn failed(&self, error: Error, flow: &Arc<Flow>) -> Attempt {
+        if !matches!(error, Error::Verification(_)) {
+            return Attempt::Failed(error);
+        }
+        self.pool.forget(&self.wanted.descriptor.digest);
+        let flow = flow.clone();
+        let resumed = flow.resumed > 0;
+        let discarded = tokio::task::spawn_blocking(move || flow.partial.reset()).await;
+        match discarded {
+            Ok(Ok(())) if resumed => Attempt::Resumed,
+            _ => Attempt::Failed(error),
+        }
+    }
+
+    /// Unpacks while the blob comes, when it is its turn.
+    async fn unpack(&self, flow: Arc<Flow>) -> Result<UnpackedLayer> {
+        // Turns are given from below upwards: whoever has one waits only for those who have one.
+        if let Some(below) = &self.below {
+            let mut turn = below.state.turn.subscribe();
+            tokio::select! {
+                _ = turn.wait_for(|has| *has) => {}
+                ended = wait(below.end.clone()) => ended?,
+            }
+        }
+        let _turn = self.pool.unpacking.acquire().await;
+        self.state.turn.send_replace(true);
+        let work = Unpack {
+            store: self.pool.store.clone(),
+            wanted: self.wanted.clone(),
+            state: self.state.clone(),
+            lease: self.lease.clone(),
+            below: self.below.clone(),
+            handle: Handle::current(),
+        };
+        let unpacked = tokio::task::spawn_blocking(move || work.run(flow));
+        unpacked.await.unwrap_or(Err(Error::Cancelled))
+    }
+}
+
+enum Attempt {
+    /// The bytes were wrong, but perhaps only those that were here before.
+    Resumed,
+    Failed(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Attempt {
+        Attempt::Failed(error)
+    }
+}
+
+/// The blocking half.
+struct Unpack {
+    store: Store,
+    wanted: Wanted,
+    state: Arc<State>,
+    lease: Arc<Lease>,
+    below: Option<Below>,
+    handle: Handle,
+}
+
+impl Unpack {
+    fn run(self, flow: Arc<Flow>) -> Result<UnpackedLayer> {
+        let digest = &self.wanted.descriptor.digest;
+        let reader = Reader::new(flow, self.state.stop.clone());
+        let mut archive = HashReader::new(Counted { reader, state: self.state.clone() });
+        let parents = || self.parents();
+        // A plain archive's digest is its diff id: it needs to be computed once only.
+        let plain = self.wanted.descriptor.kind() == Media::Layer(Compression::None);
+        let verified = (plain && *digest == self.wanted.diff_id).then_some(digest);
+        let expected = Expected { diff_id: Some(&self.wanted.diff_id), verified };
+        let unpacked = self.store.layers().unpack_ahead(
+            &mut archive,
+            &parents,
+            expected,
+            &Limits::default(),
+            &self.lease,
+        );
+        let cancelled = self.state.stop.load(Ordering::Relaxed);
+        // The rest of the blob counts too, and a wrong blob explains whatever else is wrong.
+        let full = unpacked.as_ref().err().is_some_and(boxship_store::Error::is_disk_full);
+        let drained = if full || cancelled { Ok(()) } else { archive.drain() };
+        let (found, size) = archive.finish();
+        match (drained, unpacked) {
+            _ if cancelled => Err(Error::Cancelled),
+            (_, Err(error)) if full => Err(Error::Store(error)),
+            (Ok(()), _) if found != *digest || size != self.wanted.descriptor.size => {
+                Err(Error::Verification(digest.clone()))
+            }
+            (_, Err(boxship_store::Error::DigestMismatch { expected, found })) => Err(Error::Layer(format!(
+                "wrong diff id calculated on extraction {found:?}, expected {expected:?}"
+            ))),
+            (_, Err(error)) => Err(failed(error)),
+            (Err(error), Ok(_)) => Err(Error::Layer(error.to_string())),
+            (Ok(()), Ok(unpacked)) => Ok(unpacked),
+        }
+    }
+
+    /// The layers below, once they are recorded.
+    fn parents(&self) -> boxship_store::Result<Vec<Layer>> {
+        let Some(below) = &self.below else { return self.recorded() };
+        self.handle.block_on(wait(below.end.clone())).map_err(|e| boxship_store::Error::Corrupt {
+            object: format!("layer {}", below.chain_id),
+            reason: e.to_string(),
+        })?;
+        self.store.layers().chain(&below.chain_id)
+    }
+
+    /// The layers below were there before: the chain that ends one below this.
+    fn recorded(&self) -> boxship_store::Result<Vec<Layer>> {
+        match &self.wanted.parent {
+            Some(parent) => self.store.layers().chain(parent),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn failed(error: boxship_store::Error) -> Error {
+    if error.is_disk_full() {
+        return Error::Store(error);
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    Error::Layer(text)
+}
+
+/// Tells how far the unpacking is.
+struct Counted {
+    reader: Reader,
+    state: Arc<State>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.state.extracted.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}

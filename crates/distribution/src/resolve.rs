@@ -1,0 +1,63 @@
+//! The addresses of a host name, without glibc: a static executable must not load NSS modules.
+//!
+//! `/etc/hosts` first, then the resolvers of `/etc/resolv.conf`, read anew for each name so that a changed
+//! configuration counts at once.
+
+use std::fs;
+use std::net::IpAddr;
+
+use hickory_resolver::TokioResolver;
+
+use crate::error::Failure;
+
+/// The addresses of `host`: itself when it is one. Never empty.
+pub(crate) async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let known = from_hosts(&fs::read_to_string("/etc/hosts").unwrap_or_default(), host);
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let failed = |reason: String| Failure::Resolve { host: host.to_owned(), reason };
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
+    }
+    let resolver = TokioResolver::builder_tokio().map_err(|e| failed(e.to_string()))?;
+    let resolver = resolver.build().map_err(|e| failed(e.to_string()))?;
+    let found = resolver.lookup_ip(host).await.map_err(|error| {
+        failed(match error.is_no_records_found() || error.is_nx_domain() {
+            true => "no such host".into(),
+            false => error.to_string(),
+        })
+    })?;
+    let found: Vec<IpAddr> = found.iter().collect();
+    if found.is_empty() { Err(failed("no such host".into())) } else { Ok(found) }
+}
+
+/// The addresses of `host` in the text of a hosts file (hosts(5)), IPv4 first.
+fn from_hosts(text: &str, host: &str) -> Vec<IpAddr> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let mut found: Vec<IpAddr> = lines
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = words.next()?.parse().ok()?;
+            words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
+        })
+        .collect();
+    found.sort_by_key(IpAddr::is_ipv6);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_file_is_asked_first() {
+        let text = "::1 localhost # loopback\n127.0.0.1 localhost\n10.0.0.9\tbox box.lan\n#10.0.0.1 gone\n";
+        assert_eq!(from_hosts(text, "localhost")[0], IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(from_hosts(text, "BOX.lan"), [IpAddr::from([10, 0, 0, 9])]);
+        assert!(from_hosts(text, "gone").is_empty());
+    }
+}
