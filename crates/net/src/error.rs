@@ -60,6 +60,16 @@ pub enum Error {
         /// `tcp`, `udp` or `sctp`.
         protocol: &'static str,
     },
+    /// The host's port cannot be had for another reason: no permission, not an address of this host.
+    #[error("failed to bind host port {address}/{protocol}: {}", text(*.errno))]
+    PortRefused {
+        /// `address:port`.
+        address: String,
+        /// `tcp`, `udp` or `sctp`.
+        protocol: &'static str,
+        /// The kernel's number.
+        errno: Errno,
+    },
     /// Anything else that was asked for and cannot be.
     #[error("{0}")]
     Invalid(String),

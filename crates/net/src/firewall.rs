@@ -77,8 +77,8 @@ struct State {
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     networks: BTreeMap<String, Network>,
-    /// For each route the host's ports and the container's.
-    routes: BTreeMap<Route, BTreeMap<u16, u16>>,
+    /// For each route pairs of the host's port and the container's.
+    routes: BTreeMap<Route, BTreeSet<(u16, u16)>>,
     /// Families whose packets between interfaces that are none of ours are dropped.
     guarded: BTreeSet<Family>,
 }
@@ -104,44 +104,49 @@ impl Firewall {
     /// Makes the table anew, with these networks and ports and nothing else. One transaction: what is published before
     /// and after is so without a gap.
     pub fn replace(&self, networks: &[Network], ports: &[Published]) -> Result<()> {
-        let mut state = self.state();
-        let mut wanted = Wanted { guarded: state.wanted.guarded.clone(), ..Wanted::default() };
+        let mut wanted = Wanted::default();
         wanted.networks = networks.iter().map(|network| (network.bridge.clone(), network.clone())).collect();
         wanted.add(ports)?;
-        self.rebuild(&mut state, wanted)
+        let mut state = self.state();
+        wanted.guarded = state.wanted.guarded.clone();
+        let before = std::mem::replace(&mut state.wanted, wanted);
+        self.rebuild(&mut state).inspect_err(|_| state.wanted = before)
     }
 
     /// Adds or changes a network.
     pub fn set_network(&self, network: &Network) -> Result<()> {
-        let mut state = self.state();
-        let mut wanted = state.wanted.clone();
-        let before = wanted.networks.insert(network.bridge.clone(), network.clone());
-        let before = before.as_ref().map(elements::of_network).unwrap_or_default();
-        self.turn(&mut state, wanted, before, elements::of_network(network))
+        self.turn_network(&network.bridge, Some(network))
     }
 
     /// Takes a network away.
     pub fn remove_network(&self, bridge: &str) -> Result<()> {
+        self.turn_network(bridge, None)
+    }
+
+    /// Drops from here on what is forwarded between interfaces that are none of ours: for hosts that forwarded nothing
+    /// before we had them forward for containers. Lasts as long as the table, also over restarts of the daemon.
+    pub fn guard_others(&self, v6: bool) -> Result<()> {
         let mut state = self.state();
-        let mut wanted = state.wanted.clone();
-        let Some(network) = wanted.networks.remove(bridge) else { return Ok(()) };
-        self.turn(&mut state, wanted, elements::of_network(&network), Vec::new())
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        if !state.wanted.guarded.insert(family) || !state.made {
+            return Ok(());
+        }
+        self.rebuild(&mut state).inspect_err(|_| {
+            state.wanted.guarded.remove(&family);
+        })
     }
 
     /// Publishes ports, all or none. A port that is published already to the same place is fine.
     pub fn publish(&self, ports: &[Published]) -> Result<()> {
-        let mut state = self.state();
-        let mut wanted = state.wanted.clone();
-        wanted.add(ports)?;
-        self.turn_routes(&mut state, wanted, ports)
+        self.turn_routes(ports, |wanted| wanted.add(ports))
     }
 
     /// Takes published ports away; those that are gone already are fine. Flows of them end (conntrack).
     pub fn unpublish(&self, ports: &[Published]) -> Result<()> {
-        let mut state = self.state();
-        let mut wanted = state.wanted.clone();
-        wanted.remove(ports);
-        self.turn_routes(&mut state, wanted, ports)
+        self.turn_routes(ports, |wanted| {
+            wanted.remove(ports);
+            Ok(())
+        })
     }
 
     /// Takes the whole table away (the daemon's last act when nothing runs any more).
@@ -156,41 +161,58 @@ impl Firewall {
         Ok(())
     }
 
-    /// From a state to another that differs by the routes of these ports.
-    fn turn_routes(&self, state: &mut State, wanted: Wanted, ports: &[Published]) -> Result<()> {
+    /// Changes the routes of these ports, or nothing. Costs what they are, however many others there are.
+    fn turn_routes(&self, ports: &[Published], change: impl FnOnce(&mut Wanted) -> Result<()>) -> Result<()> {
+        let mut state = self.state();
         let routes: BTreeSet<Route> = ports.iter().map(Route::from).collect();
-        let of = |wanted: &Wanted| -> Vec<Element> {
-            let known = routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?)));
-            known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect()
-        };
-        let (before, after) = (of(&state.wanted), of(&wanted));
-        self.turn(state, wanted, before, after)
+        let before = state.wanted.only(&routes);
+        let done = change(&mut state.wanted).and_then(|()| {
+            let after = state.wanted.elements_of(&routes);
+            self.turn(&mut state, before.elements_of(&routes), after)
+        });
+        if done.is_err() {
+            state.wanted.routes.retain(|route, _| !routes.contains(route));
+            state.wanted.routes.extend(before.routes);
+        }
+        done
     }
 
-    /// From a state to another that differs by these elements; the whole table, when it isn't what we think it is.
-    fn turn(&self, state: &mut State, wanted: Wanted, before: Vec<Element>, after: Vec<Element>) -> Result<()> {
+    /// Changes the network of a bridge, or nothing.
+    fn turn_network(&self, bridge: &str, network: Option<&Network>) -> Result<()> {
+        let mut state = self.state();
+        let of = |network: Option<&Network>| network.map(elements::of_network).unwrap_or_default();
+        let before = state.wanted.networks.remove(bridge);
+        if let Some(network) = network {
+            state.wanted.networks.insert(bridge.to_owned(), network.clone());
+        }
+        let done = self.turn(&mut state, of(before.as_ref()), of(network));
+        if done.is_err() {
+            state.wanted.networks.remove(bridge);
+            state.wanted.networks.extend(before.map(|network| (bridge.to_owned(), network)));
+        }
+        done
+    }
+
+    /// Has the kernel exchange elements; when its table isn't what we think it is, it gets the whole that is wanted.
+    fn turn(&self, state: &mut State, before: Vec<Element>, after: Vec<Element>) -> Result<()> {
         if !state.made {
-            return self.rebuild(state, wanted);
+            return self.rebuild(state);
         }
-        let (before, after): (BTreeSet<_>, BTreeSet<_>) = (before.into_iter().collect(), after.into_iter().collect());
-        let gone: Vec<Element> = before.difference(&after).cloned().collect();
-        let new: Vec<Element> = after.difference(&before).cloned().collect();
+        let before: BTreeSet<Element> = before.into_iter().collect();
+        let after: BTreeSet<Element> = after.into_iter().collect();
         let mut batch = self.batch();
-        batch.elements(&gone, false);
-        batch.elements(&new, true);
+        batch.elements(&before.difference(&after).cloned().collect::<Vec<_>>(), false);
+        batch.elements(&after.difference(&before).cloned().collect::<Vec<_>>(), true);
         match batch.commit(&self.connection) {
-            Ok(()) => state.wanted = wanted,
             // Somebody changed the table; ours is the last word on it.
-            Err(error) if is_surprise(&error) => return self.rebuild(state, wanted),
-            Err(error) => return Err(error),
+            Err(error) if is_surprise(&error) => self.rebuild(state),
+            done => done,
         }
-        Ok(())
     }
 
     /// The whole table in one transaction.
-    fn rebuild(&self, state: &mut State, wanted: Wanted) -> Result<()> {
-        self.whole(&wanted).commit(&self.connection)?;
-        state.wanted = wanted;
+    fn rebuild(&self, state: &mut State) -> Result<()> {
+        self.whole(&state.wanted).commit(&self.connection)?;
         state.made = true;
         Ok(())
     }
@@ -233,15 +255,17 @@ impl Wanted {
         for port in ports {
             if port.host_address.is_ipv4() != port.address.is_ipv4() {
                 let (from, to) = (port.host_address, port.address);
-                return Err(Error::Invalid(format!("cannot publish {from} to {to}: not the same IP version")));
+                return Err(Error::Invalid(format!(
+                    "cannot publish {from} to {to}: not the same IP version"
+                )));
             }
-            if self.others(port) {
+            if port.host_port != 0 && self.others(port) {
                 return Err(Error::PortInUse {
                     address: std::net::SocketAddr::new(port.host_address, port.host_port).to_string(),
                     protocol: port.protocol.name(),
                 });
             }
-            self.routes.entry(Route::from(port)).or_default().insert(port.host_port, port.port);
+            self.routes.entry(Route::from(port)).or_default().insert((port.host_port, port.port));
         }
         Ok(())
     }
@@ -251,16 +275,32 @@ impl Wanted {
         let from = Route { address: lowest(port), ..Route::from(port) };
         self.routes
             .range(from..)
-            .take_while(|(route, _)| (route.protocol, route.host_address) == (port.protocol, port.host_address))
-            .filter_map(|(route, ports)| Some((route.address, *ports.get(&port.host_port)?)))
+            .take_while(|(route, _)| {
+                (route.protocol, route.host_address) == (port.protocol, port.host_address)
+            })
+            .filter_map(|(route, ports)| {
+                let (_, inside) = ports.range((port.host_port, 0)..=(port.host_port, u16::MAX)).next()?;
+                Some((route.address, *inside))
+            })
             .any(|to| to != (port.address, port.port))
+    }
+
+    /// These routes alone.
+    fn only(&self, routes: &BTreeSet<Route>) -> Wanted {
+        let known = routes.iter().filter_map(|route| Some((*route, self.routes.get(route)?.clone())));
+        Wanted { routes: known.collect(), ..Wanted::default() }
+    }
+
+    fn elements_of(&self, routes: &BTreeSet<Route>) -> Vec<Element> {
+        let known = routes.iter().filter_map(|route| Some((route, self.routes.get(route)?)));
+        known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect()
     }
 
     fn remove(&mut self, ports: &[Published]) {
         for port in ports {
             let route = Route::from(port);
             let Some(known) = self.routes.get_mut(&route) else { continue };
-            known.remove(&port.host_port);
+            known.remove(&(port.host_port, port.port));
             if known.is_empty() {
                 self.routes.remove(&route);
             }

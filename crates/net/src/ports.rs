@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+mod hold;
+
+pub use hold::{Held, HostPorts};
 
 /// A transport protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct Published {
     pub protocol: Protocol,
     /// The host's address; unspecified (0.0.0.0, ::) for all of its family.
     pub host_address: IpAddr,
-    /// The host's port.
+    /// The host's port; 0: none, the container's port is let in at the container's own address (routed networks).
     pub host_port: u16,
     /// The container's address, of the same family.
     pub address: IpAddr,
@@ -57,25 +59,4 @@ pub struct Wanted {
     pub first: u16,
     /// See `first`.
     pub last: u16,
-}
-
-/// Sockets that hold a port on its addresses; dropping it gives the port back.
-#[derive(Debug)]
-pub struct Held {
-    /// The port they hold.
-    pub port: u16,
-    _sockets: Vec<std::os::fd::OwnedFd>,
-}
-
-/// Which ports are held, also for protocols the kernel has no sockets for.
-#[derive(Debug, Default)]
-pub struct HostPorts {
-    _private: (),
-}
-
-impl HostPorts {
-    /// Takes the first port of the range that is free on all addresses.
-    pub fn hold(&self, _wanted: &Wanted) -> Result<Held> {
-        Err(Error::Invalid("unfinished".into()))
-    }
 }

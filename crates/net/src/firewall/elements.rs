@@ -1,13 +1,13 @@
 //! Networks and ports as elements of the table's sets and maps. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::Network;
 use super::table::{
-    BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, PORTS, PORTS_AT, RANGES, RANGES_AT,
+    BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS, PORTS_AT, RANGES, RANGES_AT,
     SUBNETS, UNPROTECTED, of,
 };
 use crate::nft::rule::Family;
@@ -107,19 +107,30 @@ fn range(set: String, subnet: &IpNet) -> Element {
     Element { set, key: bytes_of(subnet.network()), end, value: Vec::new() }
 }
 
-/// The elements of the ports of one route (host's port to container's port): a run of ports that keep their number is
-/// one element; a map cannot add to a port, so each of the others is one of its own.
-pub(crate) fn of_route(route: &Route, ports: &BTreeMap<u16, u16>) -> Vec<Element> {
+/// The elements of the ports of one route (pairs of the host's port and the container's): a run of ports that keep
+/// their number is one element; a map cannot add to a port, so each of the others is one of its own.
+pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Element> {
     let mut elements = Vec::new();
-    let mut left = ports.iter().map(|(host, inside)| (*host, *inside)).peekable();
+    let mut left = ports.iter().copied().peekable();
     while let Some((first, inside)) = left.next() {
         let mut last = first;
-        while first == inside && left.next_if_eq(&(last.saturating_add(1), last.saturating_add(1))).is_some() {
+        while first == inside && left.next_if_eq(&(last.saturating_add(1), last.saturating_add(1))).is_some()
+        {
             last += 1;
         }
-        elements.push(if first == last { single(route, first, inside) } else { run(route, first, last) });
+        elements.push(match first {
+            0 => opened(route, inside),
+            first if first == last => single(route, first, inside),
+            first => run(route, first, last),
+        });
     }
     elements
+}
+
+/// A port of a routed network.
+fn opened(route: &Route, port: u16) -> Element {
+    let at = Route { host_address: route.address, ..*route };
+    Element::new(of(OPENED, family_of(route.address)), key_of(&at, port))
 }
 
 fn single(route: &Route, host_port: u16, port: u16) -> Element {
@@ -144,4 +155,41 @@ fn key_of(route: &Route, port: u16) -> Vec<u8> {
     let key = Key::new();
     let key = if route.host_address.is_unspecified() { key } else { key.part(&bytes_of(route.host_address)) };
     key.part(&[route.protocol.number()]).port(port).done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_keep_their_number_are_one_element() {
+        let route = Route {
+            protocol: Protocol::Tcp,
+            host_address: [0, 0, 0, 0].into(),
+            address: [172, 20, 0, 2].into(),
+        };
+        for (ports, expect) in [
+            (vec![(80, 80)], vec!["ports4"]),
+            (vec![(80, 80), (81, 81), (82, 82)], vec!["ranges4"]),
+            (vec![(80, 81), (81, 82)], vec!["ports4", "ports4"]),
+            (
+                vec![(80, 80), (81, 81), (83, 83), (84, 90), (85, 85)],
+                vec!["ranges4", "ports4", "ports4", "ports4"],
+            ),
+            (vec![(0, 80), (0, 81)], vec!["opened4", "opened4"]),
+            (vec![(65534, 65534), (65535, 65535)], vec!["ranges4"]),
+        ] {
+            let elements = of_route(&route, &ports.iter().copied().collect());
+            let sets: Vec<&str> = elements.iter().map(|element| element.set.as_str()).collect();
+            assert_eq!(sets, expect, "{ports:?}");
+        }
+    }
+
+    #[test]
+    fn a_subnet_at_the_end_of_the_address_space_has_no_end() {
+        let network = Network { subnets: vec!["255.255.255.0/24".parse().unwrap()], ..Network::default() };
+        let elements = of_network(&network);
+        let subnet = elements.iter().find(|element| element.set == "subnets4").unwrap();
+        assert_eq!(subnet.end, None);
+    }
 }

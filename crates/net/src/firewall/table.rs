@@ -44,6 +44,9 @@ pub(crate) const RANGES: &str = "ranges";
 /// The same for one local address.
 pub(crate) const RANGES_AT: &str = "ranges_at";
 
+/// Address, protocol and port of containers of routed networks that may be reached there.
+pub(crate) const OPENED: &str = "opened";
+
 /// The sets and maps.
 pub(crate) fn sets() -> Vec<Set> {
     let plain = |name: &str, key: &[Part]| Set {
@@ -61,14 +64,14 @@ pub(crate) fn sets() -> Vec<Set> {
     ];
     for family in Family::BOTH {
         let address = Part::Address(family);
-        let interval =
-            |name: &str, key: &[Part]| Set { interval: true, ..plain(&of(name, family), key) };
+        let interval = |name: &str, key: &[Part]| Set { interval: true, ..plain(&of(name, family), key) };
         sets.push(interval(MEMBERS, &[Part::Interface, address]));
         sets.push(interval(SUBNETS, &[address]));
         sets.push(interval(MASQUERADED, &[address]));
         let everywhere = [Part::L4proto, Part::Port];
         let at = [address, Part::L4proto, Part::Port];
         let to = vec![address, Part::Port];
+        sets.push(plain(&of(OPENED, family), &at));
         sets.push(Set { value: to.clone(), ..plain(&of(PORTS, family), &everywhere) });
         sets.push(Set { value: to, ..plain(&of(PORTS_AT, family), &at) });
         sets.push(Set { value: vec![address], ..interval(RANGES, &everywhere) });
@@ -79,8 +82,18 @@ pub(crate) fn sets() -> Vec<Set> {
 
 /// The chains, those that are jumped to before those that jump.
 pub(crate) fn chains(guarded: &BTreeSet<Family>) -> Vec<Chain> {
-    vec![guard(), publish(), seen(), arriving(), from_internal(), input(), ours(), forward(guarded), output(),
-        leaving()]
+    vec![
+        guard(),
+        publish(),
+        seen(),
+        arriving(),
+        from_internal(),
+        input(),
+        ours(),
+        forward(guarded),
+        output(),
+        leaving(),
+    ]
 }
 
 fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
@@ -203,6 +216,10 @@ fn input() -> Chain {
 /// Forwarded packets that come from a network or go to one. Frames between two ports of a bridge come here too where
 /// the kernel hands bridged frames to the firewall (br_netfilter).
 fn ours() -> Chain {
+    let opened = |family| {
+        let at = [Field::Destination(family), Field::L4proto, Field::DestinationPort];
+        Rule::of(family).within(&at, &of(OPENED, family)).accept()
+    };
     let rules = vec![
         Rule::new().clear_mark(SEEN),
         Rule::new().state(KNOWN).accept(),
@@ -211,6 +228,8 @@ fn ours() -> Chain {
         Rule::new().within(&[Field::InName], INTERNAL).drop().comment("out of a network that is cut off"),
         Rule::new().within(&[Field::OutName], INTERNAL).drop().comment("into a network that is cut off"),
         Rule::new().status(DNAT).accept().comment("published"),
+        opened(Family::V4),
+        opened(Family::V6),
         Rule::new().within(&[Field::OutName], UNPROTECTED).accept(),
         Rule::new().within(&[Field::OutName], BRIDGES).drop().comment("not published"),
         Rule::new().accept().comment("going out"),
@@ -252,14 +271,9 @@ fn leaving() -> Chain {
                     .comment("from localhost to a published port"),
             );
         }
+        rules.push(Rule::of(family).within(&[Field::OutName, source], &members).verdict(Verdict::Return));
         rules.push(
-            Rule::of(family).within(&[Field::OutName, source], &members).verdict(Verdict::Return),
-        );
-        rules.push(
-            Rule::of(family)
-                .within(&[source], &of(MASQUERADED, family))
-                .masquerade()
-                .comment("going out"),
+            Rule::of(family).within(&[source], &of(MASQUERADED, family)).masquerade().comment("going out"),
         );
     }
     Chain { name: "leaving", base: base(Kind::Nat, Hook::Postrouting, 100), rules }

@@ -221,7 +221,11 @@ impl Rule {
     /// `dnat to ADDRESS:PORT`.
     pub(crate) fn dnat_to_port(self, family: Family, address: &[u8], port: u16) -> Self {
         let second = register(family.bytes());
-        self.immediate(FIRST, address).immediate(second, &port.to_be_bytes()).dnat(family, FIRST, Some(second))
+        self.immediate(FIRST, address).immediate(second, &port.to_be_bytes()).dnat(
+            family,
+            FIRST,
+            Some(second),
+        )
     }
 
     fn dnat(self, family: Family, address: u32, port: Option<u32>) -> Self {

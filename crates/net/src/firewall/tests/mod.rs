@@ -39,10 +39,7 @@ fn everywhere() -> Vec<Published> {
     [Tcp, Udp]
         .into_iter()
         .flat_map(|protocol| {
-            [
-                port(protocol, "0.0.0.0", 8080, "172.20.0.2", 80),
-                port(protocol, "::", 8080, "fd20::2", 80),
-            ]
+            [port(protocol, "0.0.0.0", 8080, "172.20.0.2", 80), port(protocol, "::", 8080, "fd20::2", 80)]
         })
         .collect()
 }
@@ -75,7 +72,7 @@ fn a_published_port_is_reached_from_everywhere() {
     for protocol in [Tcp, Udp] {
         for (member, address, expect) in [
             ("outside", "10.9.0.1:8080", "one 10.9.0.2"),
-            ("outside", "[fd09::1]:8080", "one fd09::3"),
+            ("outside", "[fd09::1]:8080", "one fd09::2"),
             ("host", "127.0.0.1:8080", "one 172.20.0.1"),
             ("host", "10.9.0.1:8080", "one 10.9.0.1"),
             ("host", "172.20.0.1:8080", "one 172.20.0.1"),
@@ -91,4 +88,174 @@ fn a_published_port_is_reached_from_everywhere() {
             assert_eq!(said.as_deref(), Ok(expect), "{member} asks {address} {protocol:?}");
         }
     }
+}
+
+/// Nobody answers.
+fn silent(world: &World, member: &str, address: &str, why: &str) {
+    for protocol in [Tcp, Udp] {
+        let said = world.ask(member, address, protocol);
+        assert!(said.is_err(), "{why}: {member} asks {address} {protocol:?}: {said:?}");
+    }
+}
+
+fn answers(world: &World, member: &str, address: &str, expect: &str) {
+    for protocol in [Tcp, Udp] {
+        let said = world.ask(member, address, protocol);
+        assert_eq!(said.as_deref(), Ok(expect), "{member} asks {address} {protocol:?}");
+    }
+}
+
+#[test]
+fn networks_are_islands() {
+    let world = World::new();
+    for member in ["one", "two", "three", "outside"] {
+        world.serve(member, 80);
+    }
+    world.serve("host", 81);
+    let firewall = firewall(&world, &[]);
+    answers(&world, "one", "172.20.0.3:80", "two 172.20.0.2");
+    answers(&world, "one", "[fd20::3]:80", "two fd20::2");
+    answers(&world, "host", "172.20.0.2:80", "one 172.20.0.1");
+    answers(&world, "one", "10.9.0.2:80", "outside 10.9.0.1");
+    answers(&world, "one", "[fd09::2]:80", "outside fd09::1");
+    assert_eq!(world.ask("one", "10.9.0.1:81", Tcp).as_deref(), Ok("host 172.20.0.2"));
+    for address in ["172.21.0.2:80", "[fd21::2]:80"] {
+        silent(&world, "one", address, "another network");
+        silent(&world, "outside", address, "routed from outside");
+    }
+
+    firewall.set_network(&Network { icc: false, ..network(0) }).unwrap();
+    silent(&world, "one", "172.20.0.3:80", "no talk among members");
+    answers(&world, "one", "10.9.0.2:80", "outside 10.9.0.1");
+
+    firewall.set_network(&Network { internal: true, ..network(0) }).unwrap();
+    answers(&world, "one", "172.20.0.3:80", "two 172.20.0.2");
+    answers(&world, "one", "172.20.0.1:81", "host 172.20.0.2");
+    answers(&world, "host", "172.20.0.2:80", "one 172.20.0.1");
+    for address in ["10.9.0.2:80", "[fd09::2]:80", "10.9.0.1:81", "[fd09::1]:81", "172.21.0.2:80"] {
+        silent(&world, "one", address, "out of an internal network");
+    }
+    silent(&world, "outside", "172.20.0.2:80", "into an internal network");
+
+    firewall.set_network(&Network { unprotected: true, ..network(0) }).unwrap();
+    answers(&world, "outside", "172.20.0.2:80", "one 10.9.0.2");
+    answers(&world, "outside", "[fd20::2]:80", "one fd09::2");
+
+    let open = [port(Tcp, "0.0.0.0", 0, "172.21.0.2", 80), port(Udp, "0.0.0.0", 0, "172.21.0.2", 80)];
+    firewall.publish(&open).unwrap();
+    answers(&world, "outside", "172.21.0.2:80", "three 10.9.0.2");
+    firewall.unpublish(&open).unwrap();
+    silent(&world, "outside", "172.21.0.2:80", "closed again");
+
+    firewall.set_network(&Network { masquerade4: false, ..network(0) }).unwrap();
+    answers(&world, "one", "10.9.0.2:80", "outside 172.20.0.2");
+    firewall.remove_network("br0").unwrap();
+    firewall.remove_network("br0").unwrap();
+}
+
+#[test]
+fn addresses_that_cannot_be_there_are_dropped() {
+    let world = World::new();
+    world.serve("one", 80);
+    world.serve("three", 80);
+    world.serve("host", 81);
+    let mut ports = vec![port(Tcp, "127.0.0.1", 8080, "172.20.0.2", 80)];
+    ports.push(port(Udp, "127.0.0.1", 8080, "172.20.0.2", 80));
+    ports.extend([Tcp, Udp].map(|protocol| port(protocol, "10.9.0.1", 8081, "172.20.0.2", 80)));
+    let _firewall = firewall(&world, &ports);
+    answers(&world, "host", "127.0.0.1:8080", "one 172.20.0.1");
+    answers(&world, "outside", "10.9.0.1:8081", "one 10.9.0.2");
+    silent(&world, "outside", "10.9.0.1:8080", "published at localhost only");
+    silent(&world, "host", "127.0.0.1:8081", "published at another address only");
+
+    // A neighbour sends packets for the host's loopback, and the host would take them from its bridge.
+    for (member, gateway, interface) in [("outside", "10.9.0.1", "eth0"), ("one", "172.20.0.1", "eth0")] {
+        world.set(&format!("ipv4/conf/{interface}/route_localnet"), "1");
+        world.inside(member, || {
+            std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap();
+        });
+        world.ip(member, "route flush table local 127.0.0.0/8");
+        world.ip(
+            member,
+            &format!(
+                "route add 127.0.0.0/8 via {gateway} src {}",
+                if member == "one" { "172.20.0.2" } else { "10.9.0.2" }
+            ),
+        );
+        silent(&world, member, "127.0.0.1:8080", "loopback from outside");
+        silent(&world, member, "127.0.0.1:81", "loopback from outside");
+    }
+
+    // A container with another's source, and one of outside with a container's.
+    world.ip("one", "addr add 172.20.9.9/32 dev eth0");
+    world.ip("host", "route add 172.20.9.9/32 dev br0");
+    let said = world.ask_from("one", Some("172.20.9.9"), "10.9.0.1:81", Udp);
+    assert!(said.is_err(), "a source of nobody: {said:?}");
+    world.ip("outside", "addr add 172.21.0.9/32 dev eth0");
+    world.ip("host", "route add 172.21.0.9/32 dev eth0");
+    let said = world.ask_from("outside", Some("172.21.0.9"), "10.9.0.1:81", Udp);
+    assert!(said.is_err(), "a container's source from outside: {said:?}");
+    assert!(world.ask_from("outside", Some("10.9.0.3"), "10.9.0.1:81", Udp).is_ok());
+}
+
+#[test]
+fn forwarding_is_for_containers_only_when_it_is_ours() {
+    let world = World::new();
+    world.serve("three", 80);
+    let firewall = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
+    firewall.replace(&[network(0)], &[]).unwrap();
+    answers(&world, "outside", "172.21.0.2:80", "three 10.9.0.2");
+    firewall.guard_others(false).unwrap();
+    silent(&world, "outside", "172.21.0.2:80", "not ours");
+    answers(&world, "outside", "[fd21::2]:80", "three fd09::2");
+    firewall.guard_others(true).unwrap();
+    silent(&world, "outside", "[fd21::2]:80", "not ours");
+}
+
+#[test]
+fn many_ports_go_in_one_transaction_and_all_or_none() {
+    let world = World::new();
+    let firewall = firewall(&world, &[]);
+    let of = |first: u16, count: u16, shift: u16| -> Vec<Published> {
+        (first..first + count)
+            .map(|number| port(Tcp, "0.0.0.0", number, "172.20.0.2", number + shift))
+            .collect()
+    };
+    for (what, ports) in [
+        ("200 ports", of(1000, 200, 1)),
+        ("200 ports of a range", of(2000, 200, 0)),
+        ("20,000 ports", of(20000, 20000, 1)),
+        ("200 ports more", of(3000, 200, 1)),
+    ] {
+        let began = std::time::Instant::now();
+        firewall.publish(&ports).unwrap();
+        println!("{what}: {:?}", began.elapsed());
+    }
+    let count = |listing: &str| listing.matches("172.20.0.2 . ").count();
+    let listing = world.exec("host", "nft list map inet boxship ports4");
+    assert_eq!(count(&listing), 20400);
+    assert!(world.exec("host", "nft list map inet boxship ranges4").contains("tcp . 2000-2199 : 172.20.0.2"));
+
+    // Another place for a port that is taken: none of the transaction is left.
+    let mut clash = of(5000, 10, 1);
+    clash.push(port(Tcp, "0.0.0.0", 1000, "172.20.0.3", 80));
+    let error = firewall.publish(&clash).unwrap_err();
+    assert_eq!(error.to_string(), "failed to bind host port 0.0.0.0:1000/tcp: address already in use");
+    assert_eq!(world.exec("host", "nft list map inet boxship ports4"), listing);
+
+    // The kernel refuses (a network whose subnet is another's): the same.
+    let before = world.listing();
+    let error = firewall.set_network(&Network { bridge: "br7".into(), ..network(0) });
+    assert!(error.is_err());
+    assert_eq!(world.listing(), before);
+
+    let began = std::time::Instant::now();
+    firewall.unpublish(&of(20000, 20000, 1)).unwrap();
+    println!("20,000 ports gone: {:?}", began.elapsed());
+    firewall.unpublish(&of(2050, 1, 0)).unwrap();
+    let ranges = world.exec("host", "nft list map inet boxship ranges4");
+    assert!(ranges.contains("2000-2049") && ranges.contains("2051-2199"), "{ranges}");
+    firewall.clear().unwrap();
+    assert_eq!(world.listing(), "");
+    firewall.clear().unwrap();
 }
