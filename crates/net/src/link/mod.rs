@@ -85,6 +85,15 @@ impl Links {
         remove(&self.connection, name)
     }
 
+    /// Sets a link down: from now on nothing passes it, and removing it, which takes the kernel long, can wait. One that
+    /// is gone already is fine.
+    pub fn cut(&self, name: &str) -> Result<()> {
+        match self.connection.order(link::change(name, Some(false))) {
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Links whose mark begins with `prefix`.
     pub fn marked(&self, prefix: &str) -> Result<Vec<Marked>> {
         let links = link::list(&self.connection, false)?.into_iter();
