@@ -66,6 +66,16 @@ pub struct EngineConfig {
     pub https_proxy: String,
     /// See `http_proxy`.
     pub no_proxy: String,
+    /// Blobs that are fetched at a time.
+    pub max_concurrent_downloads: usize,
+    /// Blobs that are sent at a time.
+    pub max_concurrent_uploads: usize,
+    /// Tries in a row without progress before a fetch is given up.
+    pub max_download_attempts: u32,
+    /// Bytes that the archives of pulled layers may take; beyond it the oldest go, to be fetched again when needed.
+    pub layer_cache_size: u64,
+    /// Folders with a sub-folder of certificates and `hosts.toml` for each registry.
+    pub registry_folders: Vec<PathBuf>,
     /// Our version, as `version` and `info` tell it.
     pub version: String,
     /// The source's commit.
@@ -105,6 +115,11 @@ impl Default for EngineConfig {
             http_proxy: String::new(),
             https_proxy: String::new(),
             no_proxy: String::new(),
+            max_concurrent_downloads: 3,
+            max_concurrent_uploads: 5,
+            max_download_attempts: 5,
+            layer_cache_size: 20 << 30,
+            registry_folders: boxship_distribution::FOLDERS.iter().map(PathBuf::from).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             git_commit: String::new(),
             build_time: String::new(),

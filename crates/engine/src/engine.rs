@@ -27,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) config: EngineConfig,
     /// Blobs, layers, images, snapshots and the database. Blocking: only inside `blocking`.
     pub(crate) store: Store,
+    /// Speaks to registries; what it fetches is in the store.
+    pub(crate) registries: boxship_distribution::Client,
     /// The bus of events.
     pub(crate) events: Events,
     /// All containers, by id and by name.
@@ -67,6 +69,7 @@ impl Engine {
             let networks = Networks::open(store.clone(), &config, &id)?;
             Ok(Inner {
                 host: Host::discover(),
+                registries: crate::image::distribution::client(&config, &store)?,
                 config,
                 store,
                 events: Events::new(),

@@ -21,6 +21,8 @@ pub enum Kind {
     Invalid,
     /// Not allowed (403).
     Forbidden,
+    /// Wrong or missing credentials for a registry (401).
+    Unauthorized,
     /// Something this needs is not there now (503).
     Unavailable,
     /// It already is as asked (304).

@@ -71,6 +71,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::NotModified => StatusCode::NOT_MODIFIED,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,

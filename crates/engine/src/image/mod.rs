@@ -3,6 +3,7 @@
 //! Names become digests here; bytes and layers are `store`'s business, registries `image`'s.
 
 mod commit;
+pub(crate) mod distribution;
 mod error;
 mod glob;
 mod import;

@@ -1,12 +1,14 @@
-//! `POST /images/create?fromImage=`: this version reaches no registry, and says what to do instead. One image is built
-//! into the executable, so that a first `run hello-world` works on a machine that has nothing else.
+//! `POST /images/create?fromImage=`: an image from its registry. One image is built into the executable, for machines
+//! that reach no registry: there a first `run hello-world` works all the same.
 
 use boxship_api::progress::ProgressMessage;
+use boxship_distribution::{Events, Pull};
 use boxship_oci::reference::{DEFAULT_DOMAIN, DEFAULT_TAG};
 use boxship_oci::{Platform, Reference};
+use futures_util::StreamExt;
 
-use super::{ImagePullOptions, ProgressStream, load, transfer};
-use crate::{Engine, Error, Result};
+use super::{ImagePullOptions, ProgressStream, distribution, load, transfer};
+use crate::{Engine, Error, Kind, Result};
 
 /// The repository of the built-in image.
 const BUILT_IN: &str = "library/hello-world";
@@ -15,15 +17,41 @@ impl Engine {
     /// `POST /images/create?fromImage=`.
     pub async fn image_pull(&self, options: ImagePullOptions) -> Result<ProgressStream> {
         let wanted = wanted(&options)?;
-        if !is_built_in(&wanted) {
-            return Err(unreachable(&wanted));
-        }
-        check_platform(options.platform.as_deref())?;
+        let platform = platform(options.platform.as_deref())?;
+        let fits = platform.as_ref().is_none_or(|platform| platform.matches(&Platform::host()));
+        let credentials = distribution::credentials(options.auth.as_ref());
+        let pull = Pull { reference: wanted.clone(), platform, credentials };
         let engine = self.clone();
-        Ok(transfer::progress(move |reporter| {
+        let pulled =
+            distribution::transfer(move |events| async move { engine.pull(&pull, &events).await }).await;
+        match pulled {
+            Err(error) if error.kind() == Kind::Unavailable && is_built_in(&wanted) && fits => {
+                Ok(self.load_built_in(&wanted, &error))
+            }
+            // What Docker answers when a registry can't be reached.
+            Err(error) if error.kind() == Kind::Unavailable => Err(Error::internal(error.to_string())),
+            outcome => outcome,
+        }
+    }
+
+    async fn pull(&self, pull: &Pull, events: &Events) -> Result<()> {
+        let pulled = self.inner.registries.pull(pull, events).await.map_err(distribution::error)?;
+        for image in pulled {
+            let name = image.reference.familiar_name();
+            let attributes = [("name".to_owned(), name)].into();
+            self.inner.events.tell("image", "pull", &image.reference.familiar(), attributes);
+        }
+        Ok(())
+    }
+
+    /// No registry was reached: the image that every Boxship carries.
+    fn load_built_in(&self, wanted: &Reference, error: &Error) -> ProgressStream {
+        let (engine, reason, wanted) = (self.clone(), error.to_string(), wanted.clone());
+        let loading = transfer::progress(move |reporter| {
             let name = wanted.tagged().familiar();
+            reporter.tell(ProgressMessage::status(format!("The registry cannot be reached: {reason}")));
             reporter.tell(ProgressMessage::status(format!(
-                "{name} is built into this engine: loading it, no registry is asked"
+                "{name} is built into this engine: loading it instead"
             )));
             let loaded =
                 load::load(&engine, &mut boxship_image::hello::archive().as_slice(), Some(reporter))?;
@@ -32,7 +60,8 @@ impl Engine {
             }
             reporter.tell(ProgressMessage::status(format!("Status: Loaded built-in image {name}")));
             Ok(())
-        }))
+        });
+        loading.boxed()
     }
 }
 
@@ -57,30 +86,14 @@ fn is_built_in(wanted: &Reference) -> bool {
     wanted.domain() == DEFAULT_DOMAIN && wanted.path() == BUILT_IN && plain
 }
 
-fn unreachable(wanted: &Reference) -> Error {
-    Error::not_found(format!(
-        "pull access denied for {}: this version cannot reach registries; add the image with 'load' (an archive made \
-         by 'save') or 'import' (a root file system)",
-        wanted.familiar_name()
-    ))
-}
-
-fn check_platform(text: Option<&str>) -> Result<()> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
-    let platform: Platform =
-        text.parse().map_err(|error: boxship_oci::Error| Error::invalid(error.to_string()))?;
-    if platform.matches(&Platform::host()) {
-        return Ok(());
-    }
-    Err(Error::not_found(format!(
-        "no matching manifest for {text}: the built-in image is for this machine only"
-    )))
+fn platform(text: Option<&str>) -> Result<Option<Platform>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|error: boxship_oci::Error| Error::invalid(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
 
     fn options(image: &str, tag: &str) -> ImagePullOptions {
         ImagePullOptions { image: image.into(), tag: tag.into(), ..Default::default() }
@@ -100,11 +113,5 @@ mod tests {
         }
         assert_eq!(wanted(&options("scratch", "")).unwrap_err().kind(), Kind::Forbidden);
         assert_eq!(wanted(&options("A", "")).unwrap_err().kind(), Kind::Invalid);
-    }
-
-    #[test]
-    fn the_refusal_says_what_to_do() {
-        let text = unreachable(&Reference::parse("busybox:1").unwrap()).to_string();
-        assert!(text.starts_with("pull access denied for busybox: ") && text.contains("'load'"), "{text}");
     }
 }

@@ -16,9 +16,15 @@ struct House {
 
 async fn house() -> House {
     let folder = tempfile::tempdir().unwrap();
+    // No registry can be reached.
+    let hub = folder.path().join("certs.d/docker.io");
+    std::fs::create_dir_all(&hub).unwrap();
+    std::fs::write(hub.join("hosts.toml"), "server = \"http://127.0.0.1:1\"\n").unwrap();
     let config = EngineConfig {
+        registry_folders: vec![folder.path().join("certs.d")],
         data_root: folder.path().join("data"),
         exec_root: folder.path().join("exec"),
+        network: crate::network::NetworkConfig::detached(),
         ..EngineConfig::default()
     };
     House { engine: Engine::open(config).await.unwrap(), _folder: folder }
@@ -254,7 +260,7 @@ async fn a_bad_archive_is_the_last_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_built_in_image_can_be_pulled() {
+async fn without_a_registry_only_the_built_in_image_can_be_pulled() {
     let house = house().await;
     let pull = |image: &str| {
         let options = ImagePullOptions { image: image.into(), ..Default::default() };
@@ -262,7 +268,9 @@ async fn only_the_built_in_image_can_be_pulled() {
         async move { engine.image_pull(options).await }
     };
     let told: Vec<_> = pull("hello-world").await.unwrap().collect().await;
-    assert!(told[0].status.contains("built into"), "{told:?}");
+    assert!(told[1].status.contains("built into"), "{told:?}");
     assert!(house.engine.image_inspect("hello-world").await.is_ok());
-    assert_eq!(pull("busybox").await.err().unwrap().kind(), Kind::NotFound);
+    let error = pull("busybox").await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Internal);
+    assert!(error.to_string().ends_with("dial tcp 127.0.0.1:1: connect: connection refused"), "{error}");
 }
