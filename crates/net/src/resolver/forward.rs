@@ -4,7 +4,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use super::answer::random;
 use super::message::{Code, Query, code_of};
 use super::{ADDRESS, Upstream};
+use crate::Result;
 use crate::namespace::Namespace;
 
 /// How long a server may take: Docker's.
@@ -28,16 +30,35 @@ pub(super) enum Transport {
     Tcp,
 }
 
+/// A container's namespace, entered only when there is a server that is asked from there.
+pub(super) struct Inside {
+    fd: OwnedFd,
+    opened: OnceLock<Namespace>,
+}
+
+impl Inside {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Self { fd, opened: OnceLock::new() }
+    }
+
+    fn namespace(&self) -> Result<&Namespace> {
+        if let Some(namespace) = self.opened.get() {
+            return Ok(namespace);
+        }
+        let namespace = Namespace::open(format!("/proc/self/fd/{}", self.fd.as_raw_fd()).as_ref())?;
+        Ok(self.opened.get_or_init(|| namespace))
+    }
+}
+
 /// The servers of one container.
 pub(super) struct Forwarder {
     upstreams: RwLock<Arc<[Upstream]>>,
-    /// The container's namespace, for servers that are asked from there.
-    namespace: Option<Arc<Namespace>>,
+    inside: Option<Arc<Inside>>,
 }
 
 impl Forwarder {
-    pub(super) fn new(upstreams: Vec<Upstream>, namespace: Option<Arc<Namespace>>) -> Self {
-        let forwarder = Self { upstreams: RwLock::new(Arc::from([])), namespace };
+    pub(super) fn new(upstreams: Vec<Upstream>, inside: Option<Inside>) -> Self {
+        let forwarder = Self { upstreams: RwLock::new(Arc::from([])), inside: inside.map(Arc::new) };
         forwarder.set(upstreams);
         forwarder
     }
@@ -132,13 +153,12 @@ impl Forwarder {
         upstream: &Upstream,
         make: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let namespace = match &self.namespace {
-            Some(namespace) if upstream.from_container => namespace.clone(),
+        let inside = match &self.inside {
+            Some(inside) if upstream.from_container => inside.clone(),
             _ => return make(),
         };
-        let made =
-            tokio::task::spawn_blocking(move || namespace.run(make)).await.map_err(io::Error::other)?;
-        made.map_err(io::Error::other)?
+        let made = move || inside.namespace()?.run(make);
+        tokio::task::spawn_blocking(made).await.map_err(io::Error::other)?.map_err(io::Error::other)?
     }
 }
 

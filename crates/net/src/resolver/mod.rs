@@ -15,20 +15,20 @@ mod serve;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use crate::namespace::Namespace;
 use crate::{Error, Result};
-use forward::Forwarder;
+use forward::{Forwarder, Inside};
 use serve::Shared;
 
 /// Where containers ask.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
-/// The port tried first, among those that no server chooses. The same one after a restart of the daemon: clients with
-/// a socket that is open for long are still sent to it by the kernel's memory of the rule.
+/// The port tried first, one of those that the kernel gives away, so no server counts on it. The same one after a
+/// restart of the daemon: clients that keep a socket open are still sent to it by the kernel's memory of the rule.
 const PORT: u16 = 53053;
 
 /// Who knows the names; the caller's. Asked for every query, so answers follow changes at once; it must be quick.
@@ -80,18 +80,14 @@ impl Resolver {
             rules::redirect(udp.port(), tcp.port())?;
             Ok(sockets)
         })??;
-        let own = Namespace::open(format!("/proc/self/fd/{}", namespace.as_fd().as_raw_fd()).as_ref())?;
-        Self::on(udp, tcp, Some(Arc::new(own)), settings)
+        let fd = namespace.as_fd().try_clone_to_owned();
+        let fd = fd.map_err(|error| refused("keep the namespace of the name server", &error))?;
+        Self::on(udp, tcp, Some(Inside::new(fd)), settings)
     }
 
     /// Serves on sockets that are there.
-    fn on(
-        udp: UdpSocket,
-        tcp: TcpListener,
-        namespace: Option<Arc<Namespace>>,
-        settings: Settings,
-    ) -> Result<Self> {
-        let forwarder = Forwarder::new(settings.upstreams, namespace);
+    fn on(udp: UdpSocket, tcp: TcpListener, inside: Option<Inside>, settings: Settings) -> Result<Self> {
+        let forwarder = Forwarder::new(settings.upstreams, inside);
         let shared = Arc::new(Shared::new(settings.names, settings.ndots_set, forwarder));
         let started = || -> io::Result<JoinSet<()>> {
             udp.set_nonblocking(true)?;
