@@ -37,6 +37,9 @@ fn make(namespace: &Namespace, host: &Links, attachment: &Attachment) -> Result<
         Kind::Veth { host_name, bridge, .. } => {
             link::check_name(host_name)?;
             let bridge = on_host(host, bridge)?;
+            if bridge.kind != "bridge" {
+                return Err(Error::Invalid(format!("interface {} is no bridge", bridge.name)));
+            }
             if let Some(mac) = attachment.mac {
                 host.announce(bridge.index, mac, attachment.addresses.iter().map(IpNet::addr));
             }
@@ -171,7 +174,10 @@ fn set_up(
     }
     let vanished = || Error::Invalid(format!("interface {name} vanished while it was set up"));
     let link = link::by_name(&namespace.connection, name)?.ok_or_else(vanished)?;
-    let addresses = attachment.addresses.iter();
+    // The kernel refuses addresses of a family that was turned off.
+    let without_v6 = parameters.iter().rfind(|parameter| parameter.name[3] == "disable_ipv6");
+    let without_v6 = without_v6.is_some_and(|parameter| parameter.value != "0");
+    let addresses = attachment.addresses.iter().filter(|net| !(without_v6 && matches!(net, IpNet::V6(_))));
     let mut orders: Vec<_> = addresses.map(|net| address::add(name, link.index, *net)).collect();
     orders.push(link::change(name, Some(true)));
     namespace.connection.batch(&mut orders)
