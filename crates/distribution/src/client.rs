@@ -96,47 +96,22 @@ impl Client {
         Ok(Arc::new(session))
     }
 
-    /// Runs `work` on the servers of a registry, one after the other, until one succeeds.
-    ///
-    /// A mirror's failure is nobody's concern. Of the registry itself the first answer counts; only when it can't be
-    /// reached by TLS and is insecure it is asked in the clear.
-    pub(crate) async fn on_endpoints<T>(
+    /// The servers of a registry, one after the other, until one does what is wanted.
+    pub(crate) async fn servers(
         &self,
         reference: &Reference,
         credentials: &Credentials,
         can: fn(&Abilities) -> bool,
-        work: impl AsyncFn(Repository) -> Result<T>,
-    ) -> Result<T> {
-        let mut last = None;
-        for endpoint in self.endpoints(reference.domain(), can).await? {
-            let official = endpoint.official;
-            let base = endpoint.base.to_string();
-            let session = match self.session(endpoint, credentials).await {
-                Ok(session) => session,
-                Err(error) => {
-                    tracing::debug!(endpoint = base, %error, "not reached");
-                    let answered = official && !error.is_unreachable();
-                    last = Some(error);
-                    if answered {
-                        break;
-                    }
-                    continue;
-                }
-            };
-            match work(Repository { session, path: reference.path().to_owned() }).await {
-                Ok(done) => return Ok(done),
-                Err(error) if official => return Err(error),
-                // What concerns this machine won't be better elsewhere.
-                Err(error @ (Error::Store(_) | Error::Image(_) | Error::Layer(_) | Error::Cancelled)) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::info!(endpoint = base, %error, "a mirror failed, trying the next server");
-                    last = Some(error);
-                }
-            }
-        }
-        Err(last.unwrap_or_else(|| Error::Configuration("no server to ask".into())))
+    ) -> Result<Servers> {
+        let endpoints = self.endpoints(reference.domain(), can).await?.into_iter();
+        Ok(Servers {
+            client: self.clone(),
+            path: reference.path().to_owned(),
+            credentials: credentials.clone(),
+            endpoints,
+            official: false,
+            last: None,
+        })
     }
 
     /// Runs blocking work on the store.
@@ -146,5 +121,50 @@ impl Client {
     ) -> Result<T> {
         let store = self.store().clone();
         tokio::task::spawn_blocking(move || work(&store)).await.unwrap_or(Err(Error::Cancelled))
+    }
+}
+
+/// Servers that are asked one after the other.
+///
+/// A mirror's failure is nobody's concern. Of the registry itself the first answer counts; only when it can't be
+/// reached by TLS and is insecure it is asked in the clear.
+pub(crate) struct Servers {
+    client: Client,
+    path: String,
+    credentials: Credentials,
+    endpoints: std::vec::IntoIter<Endpoint>,
+    /// Whether the last one handed out is the registry itself.
+    official: bool,
+    last: Option<Error>,
+}
+
+impl Servers {
+    /// The next one that answers. After the last one: the last failure.
+    pub async fn next(&mut self) -> Result<Repository> {
+        for endpoint in self.endpoints.by_ref() {
+            self.official = endpoint.official;
+            let base = endpoint.base.to_string();
+            match self.client.session(endpoint, &self.credentials).await {
+                Ok(session) => return Ok(Repository { session, path: self.path.clone() }),
+                Err(error) if self.official && !error.is_unreachable() => return Err(error),
+                Err(error) => {
+                    tracing::debug!(endpoint = base, %error, "not reached");
+                    self.last = Some(error);
+                }
+            }
+        }
+        Err(self.last.take().unwrap_or_else(|| Error::Configuration("no server to ask".into())))
+    }
+
+    /// The work on the one handed out failed: whether there is a reason to ask the next.
+    pub fn failed(&mut self, error: Error) -> Result<()> {
+        // What concerns this machine won't be better elsewhere.
+        let ours = matches!(error, Error::Store(_) | Error::Image(_) | Error::Layer(_) | Error::Cancelled);
+        if self.official || ours {
+            return Err(error);
+        }
+        tracing::info!(%error, "a mirror failed, trying the next server");
+        self.last = Some(error);
+        Ok(())
     }
 }

@@ -60,16 +60,8 @@ impl Client {
     /// Pulls one image, or all tags of a repository.
     pub async fn pull(&self, pull: &Pull, events: &Events) -> Result<Vec<Pulled>> {
         let can = if pull.reference.digest().is_some() { can_pull } else { can_resolve };
-        let pulled = self
-            .on_endpoints(&pull.reference, &pull.credentials, can, async |repository| {
-                let mut pulled = Vec::new();
-                for reference in self.references(&repository, &pull.reference).await? {
-                    pulled.push(self.pull_one(&repository, reference, pull, events).await?);
-                }
-                Ok(pulled)
-            })
-            .await
-            .map_err(|error| told(error, &pull.reference))?;
+        let pulled = self.pull_from_servers(pull, can, events).await;
+        let pulled = pulled.map_err(|error| told(error, &pull.reference))?;
         let newer = pulled.iter().any(|image| image.changed);
         let words = if newer { "Downloaded newer image for" } else { "Image is up to date for" };
         events.tell(Event::status(format!("Status: {words} {}", pull.reference.familiar()))).await;
@@ -77,6 +69,30 @@ impl Client {
         let evicted = self.blocking(move |store| Ok(store.content().evict(budget)?)).await;
         if let Err(error) = evicted {
             tracing::warn!(%error, "the blobs' budget could not be kept");
+        }
+        Ok(pulled)
+    }
+
+    async fn pull_from_servers(
+        &self,
+        pull: &Pull,
+        can: fn(&crate::hosts::Abilities) -> bool,
+        events: &Events,
+    ) -> Result<Vec<Pulled>> {
+        let mut servers = self.servers(&pull.reference, &pull.credentials, can).await?;
+        loop {
+            let repository = servers.next().await?;
+            match self.pull_all(&repository, pull, events).await {
+                Ok(pulled) => return Ok(pulled),
+                Err(error) => servers.failed(error)?,
+            }
+        }
+    }
+
+    async fn pull_all(&self, repository: &Repository, pull: &Pull, events: &Events) -> Result<Vec<Pulled>> {
+        let mut pulled = Vec::new();
+        for reference in self.references(repository, &pull.reference).await? {
+            pulled.push(self.pull_one(repository, reference, pull, events).await?);
         }
         Ok(pulled)
     }
