@@ -388,7 +388,8 @@ impl Driver {
         let (engine, id) = (self.engine.clone(), self.container.id.clone());
         let file = self.run_folder().join(FILE);
         let lowered = blocking(move || {
-            sandbox.lower(around(&engine, &id));
+            let remains = sandbox.lower(around(&engine, &id));
+            tokio::task::spawn_blocking(move || remains.clear(&engine.inner.networks));
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
                 _ => Ok(()),

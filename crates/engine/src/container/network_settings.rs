@@ -9,7 +9,7 @@ use super::configuration::Configuration;
 use super::network::{Connections, asked};
 use super::state::State;
 use crate::network::Endpoint;
-use crate::network::publish::{exposed, word};
+use crate::network::publish::{exposed, is_routed, word};
 
 /// Tells the identifier of a network by its name, none of one that isn't there.
 pub(super) type Identify<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -91,12 +91,17 @@ fn ports(configuration: &Configuration, connections: &Connections) -> PortMap {
     for port in &connections.ports {
         let key = format!("{}/{}", port.port, word(port.protocol));
         let bindings = ports.entry(key).or_default().get_or_insert_default();
-        bindings.push(PortBinding {
-            host_ip: port.host_address.to_string(),
-            host_port: if port.host_port == 0 { String::new() } else { port.host_port.to_string() },
+        bindings.push(match is_routed(port) {
+            true if port.address.is_ipv4() => binding("0.0.0.0", ""),
+            true => binding("::", ""),
+            false => binding(&port.host_address.to_string(), &port.host_port.to_string()),
         });
     }
     ports
+}
+
+fn binding(host_ip: &str, host_port: &str) -> PortBinding {
+    PortBinding { host_ip: host_ip.to_owned(), host_port: host_port.to_owned() }
 }
 
 /// Ports as lists tell them, sorted as Docker's client shows them.
@@ -141,7 +146,7 @@ mod tests {
         };
         Connections {
             endpoints: Vec::new(),
-            ports: vec![port("0.0.0.0", 8080, 80), port("::", 8080, 80), port("0.0.0.0", 0, 90)],
+            ports: vec![port("0.0.0.0", 8080, 80), port("::", 8080, 80), port("172.17.0.2", 90, 90)],
             exposed: true,
         }
     }

@@ -196,6 +196,11 @@ pub(crate) fn is_relayed(port: &Published) -> bool {
     port.host_address.is_ipv4() != port.address.is_ipv4()
 }
 
+/// Whether a port is only opened at the container's own address: no port of the host leads to it.
+pub(crate) fn is_routed(port: &Published) -> bool {
+    port.host_address == port.address && port.host_port == port.port
+}
+
 /// Those the firewall carries.
 pub(crate) fn translated(ports: &[Published]) -> Vec<Published> {
     ports.iter().filter(|port| !is_relayed(port)).cloned().collect()
@@ -224,8 +229,8 @@ pub(crate) fn hold(
         }
         published.extend(places.into_iter().map(|(host, door)| Published {
             protocol: wish.protocol,
-            host_address: host,
-            host_port: if door.routed { 0 } else { host_port },
+            host_address: if door.routed { door.address } else { host },
+            host_port: if door.routed { wish.port } else { host_port },
             address: door.address,
             port: wish.port,
             bridge: door.bridge,
@@ -237,7 +242,7 @@ pub(crate) fn hold(
 /// Takes the ports of a container that ran on while nobody held them.
 pub(crate) fn hold_again(ports: &HostPorts, published: &[Published]) -> Vec<Held> {
     let mut groups: Vec<(Protocol, u16, u16, Vec<IpAddr>)> = Vec::new();
-    for port in published.iter().filter(|port| port.host_port != 0) {
+    for port in published.iter().filter(|port| !is_routed(port)) {
         match groups.last_mut() {
             Some((protocol, host, inner, addresses))
                 if (*protocol, *host, *inner) == (port.protocol, port.host_port, port.port) =>

@@ -282,14 +282,43 @@ impl Sandbox {
         sandbox
     }
 
-    /// Takes everything apart that is there. Nothing of it is left but what cannot be removed, which is told.
-    pub(crate) fn lower(mut self, around: Surroundings<'_>) {
+    /// Takes everything apart that is there: when this returns, ports and addresses are free for others. What is left
+    /// is to be removed at leisure.
+    pub(crate) fn lower(mut self, around: Surroundings<'_>) -> Remains {
         self.resolver = None;
         self.places.iter().for_each(|place| around.names.remove(place));
         self.unpublish(around);
+        let mut links = Vec::new();
         for place in self.places.iter().rev() {
-            self.remove_link(around, place);
+            match place.endpoint.host_interface.as_str() {
+                "" => self.remove_link(around, place),
+                host => match around.networks.links().and_then(|links| Ok(links.cut(host)?)) {
+                    Ok(()) => links.push(host.to_owned()),
+                    Err(_) => self.remove_link(around, place),
+                },
+            }
             place.release(around.networks);
+        }
+        Remains { links, _namespace: self.namespace }
+    }
+}
+
+/// Links that nothing passes any more. The kernel takes some twenty milliseconds to remove one, which nobody should
+/// have to wait for.
+pub(crate) struct Remains {
+    links: Vec<String>,
+    /// Kept until they are gone: the kernel would remove them with it, in its own time.
+    _namespace: Option<Namespace>,
+}
+
+impl Remains {
+    /// Removes them. Blocking.
+    pub(crate) fn clear(self, networks: &Networks) {
+        for link in &self.links {
+            let removed = networks.links().and_then(|links| Ok(links.remove(link)?));
+            if let Err(error) = removed {
+                tracing::warn!(link, %error, "interface not removed");
+            }
         }
     }
 }
