@@ -14,9 +14,14 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod many;
+mod networks;
+mod ports;
+mod repair;
+mod resolving;
 mod sdk;
 mod survive;
 mod terminal;
+mod wire;
 
 use boxship_testkit::host::Host;
 
