@@ -30,6 +30,7 @@ impl Daemon {
         let config = EngineConfig {
             data_root: folder.path().join("data"),
             exec_root: folder.path().join("run"),
+            network: boxship_engine::network::NetworkConfig::detached(),
             ..EngineConfig::default()
         };
         let engine = Engine::open(config).await.unwrap();

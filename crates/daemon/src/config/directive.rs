@@ -52,7 +52,7 @@ pub(crate) const DIRECTIVES: &[Directive] = &[
         None,
         "allow-direct-routing",
         Form::Switch,
-        "Allow remote access to published ports on container IP addresses",
+        "Only false: other hosts reach containers by published ports",
     ),
     row("bip", None, "bip", Form::Text, "IPv4 address for the default bridge"),
     row("bip6", None, "bip6", Form::Text, "IPv6 address for the default bridge"),

@@ -26,6 +26,12 @@ pub(super) fn resolve(settings: &Settings) -> Result<NetworkConfig, Error> {
              --iptables to true",
         ));
     }
+    if on("allow-direct-routing", false) {
+        return Err(wrong(
+            "allow-direct-routing is not supported: make networks with -o \
+             com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected instead",
+        ));
+    }
     let ip = parsed::<IpAddr>(settings, "ip", "an IP address")?;
     Ok(NetworkConfig {
         bridge,
@@ -44,7 +50,6 @@ pub(super) fn resolve(settings: &Settings) -> Result<NetworkConfig, Error> {
         pools: pools(settings)?,
         default_options: default_options(settings)?,
         host_gateway: host_gateways(settings)?,
-        allow_direct_routing: on("allow-direct-routing", false),
         firewall: firewall(settings)?,
     })
 }
@@ -217,6 +222,11 @@ mod tests {
             (
                 r#"{"host-gateway-ips":["1.2.3.4","1.2.3.5"]}"#,
                 "only one IPv4 and one IPv6 host gateway IP address can be specified",
+            ),
+            (
+                r#"{"allow-direct-routing":true}"#,
+                "allow-direct-routing is not supported: make networks with -o \
+                 com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected instead",
             ),
             (r#"{"firewall":"open"}"#, "firewall \"open\" is not supported: it is one of docker, honest"),
             (

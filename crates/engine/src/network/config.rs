@@ -53,8 +53,6 @@ pub struct NetworkConfig {
     pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// The addresses of `host-gateway`; empty: the default bridge's.
     pub host_gateway: Vec<IpAddr>,
-    /// Whether other hosts may reach containers by their own addresses.
-    pub allow_direct_routing: bool,
     /// How published ports meet the host's own rules.
     pub firewall: FirewallMode,
 }
@@ -106,7 +104,6 @@ impl Default for NetworkConfig {
             pools: Vec::new(),
             default_options: BTreeMap::new(),
             host_gateway: Vec::new(),
-            allow_direct_routing: false,
             firewall: FirewallMode::Docker,
         }
     }

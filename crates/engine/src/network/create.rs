@@ -34,7 +34,7 @@ impl Engine {
 
 impl Networks {
     /// Makes a network. Blocking.
-    fn create(&self, request: CreateRequest) -> Result<std::sync::Arc<Network>> {
+    pub(super) fn create(&self, request: CreateRequest) -> Result<std::sync::Arc<Network>> {
         judge_name(&request.name)?;
         let _changing = self.change();
         if self.has_name(&request.name) {

@@ -38,3 +38,6 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use model::{Driver, GatewayMode, Network};
 pub(crate) use networks::Networks;
 pub(crate) use occupancy::Lease;
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ impl Engine {
 
 impl Networks {
     /// Removes a network that nobody is on; else `in_use` says so. Blocking.
-    fn remove(&self, network: &Arc<Network>, in_use: &dyn Fn(&[Member]) -> Error) -> Result<()> {
+    pub(super) fn remove(&self, network: &Arc<Network>, in_use: &dyn Fn(&[Member]) -> Error) -> Result<()> {
         let _changing = self.change();
         if self.find(&network.id).is_err() {
             return Err(Error::not_found(format!("network {} not found", network.name)));
