@@ -85,6 +85,7 @@ impl Addresses {
     }
 
     /// Takes the next free one of the range, lowest first.
+    #[allow(clippy::should_implement_trait)] // it changes what is taken and tells why it can't: no iterator
     pub fn next(&mut self) -> Result<IpAddr> {
         let v6 = is_v6(&self.subnet);
         let exhausted = || Error::Exhausted { version: if v6 { 6 } else { 4 }, pool: self.range.to_string() };
@@ -387,7 +388,7 @@ mod tests {
 
         #[test]
         fn a_subnet_overlaps_nothing_used(
-            used in proptest::collection::vec((any::<u32>(), 8_u8..=32), 0..60), size in 16_u8..=28,
+            used in proptest::collection::vec((any::<u32>(), 8_u8..=32), 0..60), size in 16_u8..=24,
         ) {
             let used: Vec<IpNet> = used
                 .into_iter()

@@ -259,6 +259,31 @@ mod tests {
         assert!(ipvlan_mode("l2", "x").is_err());
     }
 
+    /// Not every kernel has ipvlan, so what is written is read back.
+    #[test]
+    fn ipvlan_is_written_as_the_kernel_reads_it() {
+        let parent = Link { index: 7, name: "up0".into(), ..Link::default() };
+        let mode = ipvlan_mode("l3s", "private").unwrap();
+        let descriptor = std::fs::File::open("/proc/self/ns/net").unwrap();
+        let mut attachment = attachment("eth0", &[]);
+        attachment.mtu = 1400;
+        let bytes = ipvlan(&attachment, &parent, mode, descriptor.as_fd()).encoded();
+        let message = crate::netlink::messages(&bytes).next().unwrap();
+        // RTM_NEWLINK; REQUEST, EXCL, CREATE.
+        assert_eq!((message.kind, message.flags), (16, 0x601));
+        let attributes = message.attributes(16);
+        let number = |kind| attributes.find(kind).and_then(|attribute| attribute.u32());
+        assert_eq!(attributes.find(3).unwrap().text(), Some("eth0"));
+        assert_eq!((number(IFLA_LINK), number(IFLA_MTU)), (Some(7), Some(1400)));
+        assert_eq!(number(IFLA_NET_NS_FD), Some(descriptor.as_raw_fd() as u32));
+        assert!(attributes.find(IFLA_ADDRESS).is_none(), "it has its parent's");
+        let info = attributes.find(18).unwrap().nested();
+        assert_eq!(info.find(1).unwrap().text(), Some("ipvlan"));
+        let data = info.find(2).unwrap().nested();
+        assert_eq!(data.find(1).unwrap().u16(), Some(2));
+        assert_eq!(data.find(2).unwrap().u16(), Some(1));
+    }
+
     #[test]
     fn what_is_asked_for_has_the_last_word() {
         let mut attachment = attachment("eth0", &["10.0.0.2/24", "fd00::2/64"]);

@@ -302,6 +302,12 @@ fn a_further_address_on_a_link_of_the_host() {
 
         let mut wrong = wanted.clone();
         wrong.name = "eth1".into();
+        wrong.kind = Kind::Ipvlan { parent: "up0".into(), mode: "l2".into(), flag: "bridge".into() };
+        // A kernel that has it refuses a parent with another kind of such links on it.
+        let error = namespace.attach(links, &wrong).unwrap_err();
+        let expect =
+            ["kernel does not support ipvlan interfaces", "make interface eth1: device or resource busy"];
+        assert!(expect.contains(&error.to_string().as_str()), "{error}");
         wrong.kind = Kind::Macvlan { parent: "up9".into(), mode: "bridge".into() };
         let error = namespace.attach(links, &wrong).unwrap_err().to_string();
         assert_eq!(error, "no interface up9 on the host");

@@ -125,19 +125,17 @@ impl Connection {
         loop {
             let length = state.receive(&self.socket, question)?;
             let datagram = state.incoming.get(..length).unwrap_or_default();
-            for answer in messages(datagram).filter(|answer| answer.sequence == sequence) {
-                if answer.kind != NLMSG_ERROR {
-                    return match read(answer) {
-                        Some(value) => Ok(Some(value)),
-                        None => Err(garbled(question)),
-                    };
-                }
-                return match refusal(question, &answer) {
-                    Some(error) if matches!(error.errno(), Some(Errno::NODEV | Errno::NOENT)) => Ok(None),
-                    Some(error) => Err(error),
-                    None => Ok(None),
-                };
+            let Some(answer) = messages(datagram).find(|answer| answer.sequence == sequence) else {
+                continue;
+            };
+            if answer.kind != NLMSG_ERROR {
+                return read(answer).map(Some).ok_or_else(|| garbled(question));
             }
+            return match refusal(question, &answer) {
+                Some(error) if matches!(error.errno(), Some(Errno::NODEV | Errno::NOENT)) => Ok(None),
+                Some(error) => Err(error),
+                None => Ok(None),
+            };
         }
     }
 

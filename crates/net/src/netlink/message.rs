@@ -162,6 +162,14 @@ impl Message {
         out[start + 8..start + 12].copy_from_slice(&sequence.to_ne_bytes());
     }
 
+    /// As it would be sent, for tests of what is written.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(0, &mut bytes);
+        bytes
+    }
+
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
