@@ -4,6 +4,9 @@
 
 #![allow(clippy::print_stdout, clippy::exit, clippy::unwrap_used)]
 
+#[path = "lifecycle/networks.rs"]
+mod networks;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -18,6 +21,8 @@ use boxship_engine::events::EventsOptions;
 use boxship_engine::{Engine, EngineConfig, Kind};
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
+
+use networks::{events_of_networks, names_and_networks, networks_survive_the_engine, published_ports};
 
 type Test = fn(Bench) -> Pin<Box<dyn Future<Output = Bench> + Send>>;
 
@@ -43,6 +48,10 @@ const TESTS: &[(&str, Test)] = tests![
     top_stats_changes,
     auto_remove,
     many_at_once,
+    published_ports,
+    names_and_networks,
+    events_of_networks,
+    networks_survive_the_engine,
 ];
 
 fn main() {
@@ -456,11 +465,11 @@ async fn events_of_a_life(bench: Bench) -> Bench {
     let id = bench.run(&["sh", "-c", "exit 4"]).await;
     bench.wait(&id).await;
     bench.engine.container_remove(&id, RemoveOptions::default()).await.expect("remove");
-    let actions: Vec<_> = events.take(4).collect().await;
+    let actions: Vec<_> = events.take(6).collect().await;
     let names: Vec<_> = actions.iter().map(|event| event.action.as_str()).collect();
-    assert_eq!(names, ["create", "start", "die", "destroy"]);
-    assert_eq!(actions[2].actor.attributes["exitCode"], "4");
-    assert_eq!(actions[2].actor.attributes["image"], "busybox");
+    assert_eq!(names, ["create", "connect", "start", "die", "disconnect", "destroy"]);
+    assert_eq!(actions[3].actor.attributes["exitCode"], "4");
+    assert_eq!(actions[3].actor.attributes["image"], "busybox");
     bench
 }
 
