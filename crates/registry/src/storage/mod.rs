@@ -44,7 +44,8 @@ use crate::error::{Error, Named, Result};
 use crate::name::{RepositoryName, Tag, UploadId};
 
 pub(crate) use blobs::OpenBlob;
-pub(crate) use manifests::{Put, StoredManifest};
+pub(crate) use manifests::{LARGEST as LARGEST_MANIFEST, Put};
+pub(crate) use tags::order as tag_order;
 pub(crate) use uploads::Uploads;
 
 /// A storage folder.

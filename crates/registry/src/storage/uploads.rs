@@ -138,6 +138,19 @@ impl Uploads {
         disk::if_there(fs::metadata(&path), "stat", &path)?.map(|file| file.len()).ok_or_else(absent)
     }
 
+    /// Refuses what is known beforehand to be too much, for a blob or for the disk.
+    pub(crate) fn expect(&self, size: u64, more: u64) -> Result<()> {
+        if size.saturating_add(more) > self.largest {
+            return Err(Error::TooLarge(self.largest));
+        }
+        let root = self.storage.root();
+        let disk = rustix::fs::statvfs(root).named("statvfs", root)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < more {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull)).named("write", root);
+        }
+        Ok(())
+    }
+
     /// Removes uploads that nobody has written to for so long; how many.
     pub(crate) fn expire(&self, age: Duration) -> Result<usize> {
         let idle: Vec<(UploadId, RepositoryName)> = {
