@@ -24,6 +24,8 @@ pub(super) struct Kernel {
     pub(super) firewall: std::result::Result<Option<Firewall>, String>,
     pub(super) ports: HostPorts,
     mark: String,
+    /// Whether the host is made a router where a network needs one.
+    forwards: bool,
 }
 
 impl Kernel {
@@ -41,6 +43,7 @@ impl Kernel {
             firewall: mode.map(|mode| Firewall::open(&table, mode)).transpose().map_err(words),
             ports: HostPorts::default(),
             mark: format!("{FAMILY}{engine_id}:"),
+            forwards: config.ip_forward,
         }
     }
 
@@ -99,19 +102,34 @@ impl Kernel {
         self.ensure_link(network)
     }
 
-    /// Sees to it that the network's link is there.
+    /// Sees to it that the network's link is there, and the way out of it.
     pub(super) fn ensure_link(&self, network: &Network) -> Result<()> {
         match &network.driver {
             Driver::Bridge(bridge) => {
                 if !bridge.foreign && self.owner(&bridge.link)? == Owner::OtherDaemon {
                     return Err(foreign_daemon(&bridge.link));
                 }
-                Ok(self.links()?.ensure_bridge(&self.bridge_of(network, bridge))?)
+                self.links()?.ensure_bridge(&self.bridge_of(network, bridge))?;
+                if self.forwards && !network.internal { self.forward(network) } else { Ok(()) }
             }
             Driver::Macvlan(macvlan) => self.parent_exists(&macvlan.parent),
             Driver::Ipvlan(ipvlan) => self.parent_exists(&ipvlan.parent),
             Driver::Host | Driver::Null => Ok(()),
         }
+    }
+
+    /// Makes the host a router for the network's families; only for our own packets, if it was none before.
+    fn forward(&self, network: &Network) -> Result<()> {
+        for (v6, _) in [(false, network.ipv4), (true, network.ipv6)].into_iter().filter(|(_, on)| *on) {
+            if !self.links()?.forwarding(v6)? {
+                continue;
+            }
+            match self.firewall()? {
+                Some(table) => table.guard_others(v6)?,
+                None => tracing::warn!("forwarding was turned on, and no firewall of ours guards other links"),
+            }
+        }
+        Ok(())
     }
 
     fn parent_exists(&self, parent: &str) -> Result<()> {
