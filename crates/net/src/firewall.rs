@@ -20,11 +20,14 @@ use crate::ports::Published;
 use crate::{Error, Result};
 
 mod elements;
+mod flows;
+mod last_resort;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use elements::Route;
+use last_resort::LastResort;
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +66,7 @@ pub struct Firewall {
     table: String,
     mode: Mode,
     connection: Connection,
+    last_resort: LastResort,
     state: Mutex<State>,
 }
 
@@ -93,7 +97,8 @@ impl Firewall {
         // Without the right to it the buffers stay small; what is asked later is refused with a better word.
         let _ = connection.socket().set_buffers(SEND_BUFFER);
         let state = State { wanted: Wanted::default(), made: false };
-        Ok(Self { table: table.to_owned(), mode, connection, state: Mutex::new(state) })
+        let last_resort = LastResort::open(table);
+        Ok(Self { table: table.to_owned(), mode, connection, last_resort, state: Mutex::new(state) })
     }
 
     /// How published ports meet the host's own rules.
@@ -110,7 +115,13 @@ impl Firewall {
         let mut state = self.state();
         wanted.guarded = state.wanted.guarded.clone();
         let before = std::mem::replace(&mut state.wanted, wanted);
-        self.rebuild(&mut state).inspect_err(|_| state.wanted = before)
+        match self.rebuild(&mut state) {
+            Ok(()) => self.last_resort.set(&state.wanted.subnets()),
+            Err(error) => {
+                state.wanted = before;
+                Err(error)
+            }
+        }
     }
 
     /// Adds or changes a network.
@@ -138,7 +149,8 @@ impl Firewall {
 
     /// Publishes ports, all or none. A port that is published already to the same place is fine.
     pub fn publish(&self, ports: &[Published]) -> Result<()> {
-        self.turn_routes(ports, |wanted| wanted.add(ports))
+        self.turn_routes(ports, |wanted| wanted.add(ports))?;
+        flows::give_way(&self.connection, ports)
     }
 
     /// Takes published ports away; those that are gone already are fine. Flows of them end (conntrack).
@@ -146,7 +158,8 @@ impl Firewall {
         self.turn_routes(ports, |wanted| {
             wanted.remove(ports);
             Ok(())
-        })
+        })?;
+        flows::end(&self.connection, ports)
     }
 
     /// Takes the whole table away (the daemon's last act when nothing runs any more).
@@ -158,7 +171,7 @@ impl Firewall {
         batch.commit(&self.connection)?;
         state.wanted = Wanted::default();
         state.made = false;
-        Ok(())
+        self.last_resort.set(&[])
     }
 
     /// Changes the routes of these ports, or nothing. Costs what they are, however many others there are.
@@ -190,7 +203,7 @@ impl Firewall {
             state.wanted.networks.remove(bridge);
             state.wanted.networks.extend(before.map(|network| (bridge.to_owned(), network)));
         }
-        done
+        done.and_then(|()| self.last_resort.set(&state.wanted.subnets()))
     }
 
     /// Has the kernel exchange elements; when its table isn't what we think it is, it gets the whole that is wanted.
@@ -259,7 +272,7 @@ impl Wanted {
                     "cannot publish {from} to {to}: not the same IP version"
                 )));
             }
-            if port.host_port != 0 && self.others(port) {
+            if self.others(port) {
                 return Err(Error::PortInUse {
                     address: std::net::SocketAddr::new(port.host_address, port.host_port).to_string(),
                     protocol: port.protocol.name(),
@@ -283,6 +296,10 @@ impl Wanted {
                 Some((route.address, *inside))
             })
             .any(|to| to != (port.address, port.port))
+    }
+
+    fn subnets(&self) -> Vec<IpNet> {
+        self.networks.values().flat_map(|network| network.subnets.iter().copied()).collect()
     }
 
     /// These routes alone.

@@ -36,9 +36,10 @@ impl Protocol {
 pub struct Published {
     /// The protocol.
     pub protocol: Protocol,
-    /// The host's address; unspecified (0.0.0.0, ::) for all of its family.
+    /// The host's address; unspecified (0.0.0.0, ::) for all of its family; the container's own where nothing is
+    /// translated and the port only let in (routed networks).
     pub host_address: IpAddr,
-    /// The host's port; 0: none, the container's port is let in at the container's own address (routed networks).
+    /// The host's port.
     pub host_port: u16,
     /// The container's address, of the same family.
     pub address: IpAddr,

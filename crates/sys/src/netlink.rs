@@ -22,6 +22,8 @@ pub enum Protocol {
     Netfilter,
     /// Sockets and their states.
     SockDiag,
+    /// Policies of IPsec.
+    Xfrm,
 }
 
 /// What a netlink socket can be told to do; each is an on/off option of the socket.
@@ -64,6 +66,7 @@ impl Socket {
             Protocol::Route => None, // NETLINK_ROUTE is 0
             Protocol::Netfilter => Some(netlink::NETFILTER),
             Protocol::SockDiag => Some(netlink::SOCK_DIAG),
+            Protocol::Xfrm => Some(netlink::XFRM),
         };
         let fd =
             socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, number).named("socket", "netlink")?;

@@ -22,6 +22,13 @@ pub(crate) struct Route {
     pub(crate) address: IpAddr,
 }
 
+impl Route {
+    /// Nothing is translated: a port is let in at the container's own address.
+    pub(crate) fn is_routed(&self) -> bool {
+        self.host_address == self.address
+    }
+}
+
 impl From<&Published> for Route {
     fn from(port: &Published) -> Self {
         Self { protocol: port.protocol, host_address: port.host_address, address: port.address }
@@ -110,6 +117,9 @@ fn range(set: String, subnet: &IpNet) -> Element {
 /// The elements of the ports of one route (pairs of the host's port and the container's): a run of ports that keep
 /// their number is one element; a map cannot add to a port, so each of the others is one of its own.
 pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Element> {
+    if route.is_routed() {
+        return ports.iter().map(|(_, inside)| opened(route, *inside)).collect();
+    }
     let mut elements = Vec::new();
     let mut left = ports.iter().copied().peekable();
     while let Some((first, inside)) = left.next() {
@@ -118,19 +128,14 @@ pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Eleme
         {
             last += 1;
         }
-        elements.push(match first {
-            0 => opened(route, inside),
-            first if first == last => single(route, first, inside),
-            first => run(route, first, last),
-        });
+        elements.push(if first == last { single(route, first, inside) } else { run(route, first, last) });
     }
     elements
 }
 
 /// A port of a routed network.
 fn opened(route: &Route, port: u16) -> Element {
-    let at = Route { host_address: route.address, ..*route };
-    Element::new(of(OPENED, family_of(route.address)), key_of(&at, port))
+    Element::new(of(OPENED, family_of(route.address)), key_of(route, port))
 }
 
 fn single(route: &Route, host_port: u16, port: u16) -> Element {
@@ -176,7 +181,6 @@ mod tests {
                 vec![(80, 80), (81, 81), (83, 83), (84, 90), (85, 85)],
                 vec!["ranges4", "ports4", "ports4", "ports4"],
             ),
-            (vec![(0, 80), (0, 81)], vec!["opened4", "opened4"]),
             (vec![(65534, 65534), (65535, 65535)], vec!["ranges4"]),
         ] {
             let elements = of_route(&route, &ports.iter().copied().collect());

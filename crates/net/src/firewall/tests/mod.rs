@@ -141,7 +141,7 @@ fn networks_are_islands() {
     answers(&world, "outside", "172.20.0.2:80", "one 10.9.0.2");
     answers(&world, "outside", "[fd20::2]:80", "one fd09::2");
 
-    let open = [port(Tcp, "0.0.0.0", 0, "172.21.0.2", 80), port(Udp, "0.0.0.0", 0, "172.21.0.2", 80)];
+    let open = [Tcp, Udp].map(|protocol| port(protocol, "172.21.0.2", 80, "172.21.0.2", 80));
     firewall.publish(&open).unwrap();
     answers(&world, "outside", "172.21.0.2:80", "three 10.9.0.2");
     firewall.unpublish(&open).unwrap();
@@ -258,4 +258,64 @@ fn many_ports_go_in_one_transaction_and_all_or_none() {
     firewall.clear().unwrap();
     assert_eq!(world.listing(), "");
     firewall.clear().unwrap();
+}
+
+#[test]
+fn without_the_table_nothing_is_forwarded() {
+    let world = World::new();
+    world.set("ipv4/conf/all/rp_filter", "1");
+    for member in ["one", "two", "three", "outside"] {
+        world.serve(member, 80);
+    }
+    let firewall = firewall(&world, &everywhere());
+    answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    answers(&world, "one", "10.9.0.2:80", "outside 10.9.0.1");
+    answers(&world, "one", "[fd09::2]:80", "outside fd09::1");
+
+    world.exec("host", "nft flush ruleset");
+    for (member, address) in [
+        ("outside", "172.20.0.2:80"),
+        ("outside", "[fd20::2]:80"),
+        ("outside", "10.9.0.1:8080"),
+        ("three", "172.20.0.2:80"),
+        ("three", "[fd20::2]:80"),
+        ("one", "10.9.0.2:80"),
+        ("one", "[fd09::2]:80"),
+    ] {
+        silent(&world, member, address, "the table is gone");
+    }
+    answers(&world, "one", "172.20.0.3:80", "two 172.20.0.2");
+    answers(&world, "host", "172.20.0.2:80", "one 172.20.0.1");
+
+    // The next change finds it missing and makes it anew.
+    firewall.publish(&[port(Tcp, "0.0.0.0", 9, "172.20.0.2", 9)]).unwrap();
+    firewall.unpublish(&[port(Tcp, "0.0.0.0", 9, "172.20.0.2", 9)]).unwrap();
+    answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    assert_ne!(world.ip("host", "xfrm policy"), "");
+    firewall.clear().unwrap();
+    assert_eq!(world.ip("host", "xfrm policy"), "");
+}
+
+#[test]
+fn flows_end_with_their_port() {
+    let world = World::new();
+    world.serve("one", 80);
+    world.serve("two", 80);
+    let to = |address| [port(Udp, "0.0.0.0", 8080, address, 80)];
+    let firewall = firewall(&world, &to("172.20.0.2"));
+    let socket = world.inside("outside", || std::net::UdpSocket::bind("10.9.0.2:5555").unwrap());
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    socket.connect("10.9.0.1:8080").unwrap();
+    let ask = || {
+        let mut buffer = [0; 100];
+        let _ = socket.send(b"who?");
+        let length = socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    assert_eq!(ask().as_deref(), Some("one 10.9.0.2"));
+    firewall.unpublish(&to("172.20.0.2")).unwrap();
+    assert_eq!(ask(), None);
+    // What went to the host itself meanwhile gives way.
+    firewall.publish(&to("172.20.0.3")).unwrap();
+    assert_eq!(ask().as_deref(), Some("two 10.9.0.2"));
 }

@@ -193,7 +193,7 @@ impl World {
     }
 }
 
-const PATIENCE: Duration = Duration::from_millis(700);
+const PATIENCE: Duration = Duration::from_millis(300);
 
 fn only_v6(address: IpAddr, port: u16) -> (TcpListener, UdpSocket) {
     use rustix::net::sockopt::set_ipv6_v6only;

@@ -1,0 +1,153 @@
+//! What keeps networks closed when the table is missing, also while no daemon runs: policies in a part of the kernel
+//! that no firewall tool flushes.
+//!
+//! The table marks every packet of a network before routing ([`SEEN`]). A policy of the IPsec kind, direction "forward",
+//! blocks packets from or to a subnet without the mark. It concerns forwarding alone: the host's own packets, those to
+//! the host, and reverse path filters never meet it. (Routing rules would: reverse path look-ups carry no mark.)
+//! `ip xfrm policy` shows them.
+//!
+//! Policies of ours are known by their priority, which is made of the table's name.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::elements::bytes_of;
+use super::table::SEEN;
+use crate::Result;
+use crate::netlink::{Connection, Message, Protocol, Received, flags};
+
+const NEW_POLICY: u16 = 0x13;
+const DELETE_POLICY: u16 = 0x14;
+const GET_POLICY: u16 = 0x15;
+const UPDATE_POLICY: u16 = 0x19;
+const MARK: u16 = 21;
+const FORWARD: u8 = 2;
+const BLOCK: u8 = 1;
+/// Lengths of `xfrm_selector`, `xfrm_userpolicy_info`, and where in it priority and direction stand.
+const SELECTOR: usize = 56;
+const POLICY: usize = 168;
+const PRIORITY_AT: usize = 152;
+const DIRECTION_AT: usize = 160;
+
+/// Policies of one table.
+#[derive(Debug)]
+pub(super) struct LastResort {
+    /// `None` where the kernel has no such policies.
+    connection: Option<Connection>,
+    priority: u32,
+}
+
+/// A selector as the kernel has it: its bytes identify a policy of ours.
+type Selector = [u8; SELECTOR];
+
+impl LastResort {
+    /// For the table of a name.
+    pub(super) fn open(table: &str) -> Self {
+        let connection = Connection::open(Protocol::Xfrm)
+            .inspect_err(|error| tracing::warn!(%error, "networks are open while the firewall's table is missing"))
+            .ok();
+        Self { connection, priority: priority_of(table) }
+    }
+
+    /// Has policies for these subnets and no others.
+    pub(super) fn set(&self, subnets: &[IpNet]) -> Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let wanted: BTreeSet<Selector> = subnets.iter().flat_map(selectors).collect();
+        let there = self.list(connection)?;
+        for selector in there.difference(&wanted) {
+            connection.order(self.removal(selector)).or_else(gone)?;
+        }
+        for selector in wanted.difference(&there) {
+            connection.order(self.addition(selector))?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, connection: &Connection) -> Result<BTreeSet<Selector>> {
+        let mut question = Message::new("list", "forwarding policies", GET_POLICY, 0);
+        question.raw(&[0; SELECTOR + 8]);
+        let found = connection.dump(&question, |answer| self.ours(&answer))?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn ours(&self, answer: &Received<'_>) -> Option<Selector> {
+        let policy = answer.fixed::<POLICY>()?;
+        let priority = policy.get(PRIORITY_AT..PRIORITY_AT + 4)?;
+        let is_ours = answer.kind == NEW_POLICY
+            && priority == self.priority.to_ne_bytes()
+            && policy[DIRECTION_AT] == FORWARD;
+        is_ours.then(|| policy.first_chunk().copied()).flatten()
+    }
+
+    fn addition(&self, selector: &Selector) -> Message {
+        let mut policy = [0; POLICY];
+        policy[..SELECTOR].copy_from_slice(selector);
+        // Four limits of bytes and packets: none.
+        policy[SELECTOR..SELECTOR + 32].fill(0xff);
+        policy[PRIORITY_AT..PRIORITY_AT + 4].copy_from_slice(&self.priority.to_ne_bytes());
+        policy[DIRECTION_AT] = FORWARD;
+        policy[DIRECTION_AT + 1] = BLOCK;
+        let mut message = Message::new("add", "forwarding policy", UPDATE_POLICY, flags::CREATE);
+        message.raw(&policy).bytes(MARK, &mark());
+        message
+    }
+
+    fn removal(&self, selector: &Selector) -> Message {
+        let mut message = Message::new("remove", "forwarding policy", DELETE_POLICY, 0);
+        message.raw(selector).raw(&[0, 0, 0, 0, FORWARD, 0, 0, 0]).bytes(MARK, &mark());
+        message
+    }
+}
+
+fn gone(error: crate::Error) -> Result<()> {
+    if error.errno() == Some(boxship_sys::Errno::NOENT) { Ok(()) } else { Err(error) }
+}
+
+/// `xfrm_mark`: the value, and the bits that count.
+fn mark() -> [u8; 8] {
+    let mut mark = [0; 8];
+    mark[4..].copy_from_slice(&SEEN.to_ne_bytes());
+    mark
+}
+
+/// Behind all that an administrator would write, different for each table (FNV-1a).
+fn priority_of(table: &str) -> u32 {
+    let hash = table.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 0x8000_0000
+}
+
+/// What comes from a subnet, and what goes to it.
+fn selectors(subnet: &IpNet) -> [Selector; 2] {
+    [selector(subnet, 16), selector(subnet, 0)]
+}
+
+/// `at`: 0 the destination, 16 the source.
+fn selector(subnet: &IpNet, at: usize) -> Selector {
+    const FAMILY_AT: usize = 40;
+    const PREFIX_AT: usize = 42;
+    let mut selector = [0; SELECTOR];
+    let network: IpAddr = subnet.network();
+    let address = bytes_of(network);
+    selector[at..at + address.len()].copy_from_slice(&address);
+    let family: u16 = if network.is_ipv4() { 2 } else { 10 };
+    selector[FAMILY_AT..FAMILY_AT + 2].copy_from_slice(&family.to_ne_bytes());
+    selector[PREFIX_AT + usize::from(at != 0)] = subnet.prefix_len();
+    selector
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn garbage_is_no_policy(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let last_resort = LastResort { connection: None, priority: 0 };
+            let _ = last_resort.ours(&Received { kind: NEW_POLICY, flags: 0, sequence: 0, payload: &payload });
+        }
+    }
+}
