@@ -15,6 +15,7 @@ pub mod mac;
 pub mod namespace;
 pub mod netlink;
 mod nft;
+pub mod pool;
 pub mod ports;
 pub mod resolver;
 mod rtnetlink;

@@ -106,6 +106,11 @@ impl Links {
         Ok(link::by_name(&self.connection, name)?.is_some())
     }
 
+    /// The mark of one link, empty when it carries none; `None` when there is no such link.
+    pub fn mark(&self, name: &str) -> Result<Option<String>> {
+        Ok(link::by_name(&self.connection, name)?.map(|link| link.alias))
+    }
+
     /// A link's own addresses with their prefixes, but for those of the link only; none when there is no such link.
     pub fn addresses(&self, name: &str) -> Result<Vec<IpNet>> {
         let Some(link) = link::by_name(&self.connection, name)? else { return Ok(Vec::new()) };

@@ -131,6 +131,9 @@ fn marks_are_found_by_their_beginning() {
         };
         assert_eq!(names("boxship:test:"), ["br0", "br1"]);
         assert_eq!(names("boxship:test:br1"), ["br1"]);
+        assert_eq!(links.mark("br1").unwrap().as_deref(), Some("boxship:test:br1"));
+        assert_eq!(links.mark("lo").unwrap().as_deref(), Some(""));
+        assert_eq!(links.mark("br7").unwrap(), None);
         assert!(names("other:").is_empty());
         assert_eq!(names("").len(), 2, "a link without a mark is nobody's");
     });
