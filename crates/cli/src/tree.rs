@@ -1,7 +1,7 @@
 //! Which commands there are, and the help that lists them.
 
 use crate::command::{Command, Group};
-use crate::commands::{container, image, inspect, network, system};
+use crate::commands::{container, image, inspect, network, registry, system};
 use crate::flags;
 use crate::globals;
 
@@ -127,7 +127,7 @@ const SYSTEM: Group = Group {
     ],
 };
 
-const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &NETWORK, &SYSTEM];
+const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &NETWORK, &registry::REGISTRY, &SYSTEM];
 
 /// Roles of the executable that are no commands of the client.
 const ROLES: &[(&str, &str)] =

@@ -61,8 +61,10 @@ pub fn usage(storage: &Storage) -> Result<Total> {
     let mut total = Total { repositories: Vec::new(), size: 0, unused: 0, uploads: 0 };
     let mut seen = HashSet::new();
     for name in storage.every_folder()? {
-        let mut usage = Usage { tags: storage.all_tags(&name)?.len(), manifests: 0, blobs: 0, size: 0, unique: 0, name };
-        let (manifests, blobs) = (storage.part(&usage.name, "_manifests"), storage.part(&usage.name, "_blobs"));
+        let mut usage =
+            Usage { tags: storage.all_tags(&name)?.len(), manifests: 0, blobs: 0, size: 0, unique: 0, name };
+        let (manifests, blobs) =
+            (storage.part(&usage.name, "_manifests"), storage.part(&usage.name, "_blobs"));
         for digest in storage.digests(&manifests)? {
             let Some(found) = stat(&storage.manifest_path(&usage.name, &digest))? else { continue };
             usage.manifests += 1;

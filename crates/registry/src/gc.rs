@@ -74,7 +74,10 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tags, manifests, blobs, bytes, repositories } = self;
-        write!(f, "{tags} tags, {manifests} manifests, {blobs} blobs, {repositories} repositories, {bytes} bytes")
+        write!(
+            f,
+            "{tags} tags, {manifests} manifests, {blobs} blobs, {repositories} repositories, {bytes} bytes"
+        )
     }
 }
 
@@ -142,7 +145,9 @@ impl Run<'_> {
             let path = self.storage.manifest_path(repository, &digest);
             let Some(bytes) = disk::if_there(fs::read(&path), "read", &path)? else { continue };
             let node = match manifest::parse(&bytes, None) {
-                Ok(parsed) => Node { blobs: parsed.blobs, children: parsed.children, subject: parsed.subject },
+                Ok(parsed) => {
+                    Node { blobs: parsed.blobs, children: parsed.children, subject: parsed.subject }
+                }
                 // A damaged manifest leads nowhere; a push that repairs it brings its blobs along.
                 Err(_) => Node { blobs: Vec::new(), children: Vec::new(), subject: None },
             };
@@ -252,9 +257,15 @@ impl Run<'_> {
                 let shelf = pool.join(algorithm).join(shelf);
                 for name in disk::names(&shelf)? {
                     let path = shelf.join(name);
-                    let Some(found) = disk::if_there(fs::symlink_metadata(&path), "stat", &path)? else { continue };
+                    let Some(found) = disk::if_there(fs::symlink_metadata(&path), "stat", &path)? else {
+                        continue;
+                    };
                     let lost = self.loosened.get(&found.ino()).copied().unwrap_or_default();
-                    let names = if self.policy.dry_run { found.nlink() - lost.min(found.nlink() - 1) } else { found.nlink() };
+                    let names = if self.policy.dry_run {
+                        found.nlink() - lost.min(found.nlink() - 1)
+                    } else {
+                        found.nlink()
+                    };
                     if names == 1 && (lost > 0 || self.is_over(&found)) {
                         self.report.bytes += found.len();
                         self.remove(&path)?;

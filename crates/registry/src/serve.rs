@@ -45,8 +45,9 @@ pub struct Config {
     pub gc: gc::Policy,
 }
 
-/// Lets the log be written to standard error.
-pub fn open_log(level: tracing::level_filters::LevelFilter) {
+/// Lets the log be written to standard error, as much as `level` says (`info` if it is no level).
+pub fn open_log(level: &str) {
+    let level = level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A process that has a log already (tests start several servers) keeps it.
     let _ = tracing_subscriber::fmt()

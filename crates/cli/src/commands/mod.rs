@@ -4,6 +4,7 @@ pub mod container;
 pub mod image;
 pub mod inspect;
 pub mod network;
+pub mod registry;
 pub mod system;
 
 /// Wraps an async function as the action of a command.

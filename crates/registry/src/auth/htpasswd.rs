@@ -117,9 +117,12 @@ mod tests {
         let hash = bcrypt::hash("secret", 4).unwrap();
         std::fs::write(&file, format!("# users\nalice:{hash}\n")).unwrap();
         let users = Htpasswd::open(&file).unwrap();
-        for (name, password, right) in
-            [("alice", "secret", true), ("alice", "secret", true), ("alice", "wrong", false), ("bob", "secret", false)]
-        {
+        for (name, password, right) in [
+            ("alice", "secret", true),
+            ("alice", "secret", true),
+            ("alice", "wrong", false),
+            ("bob", "secret", false),
+        ] {
             assert_eq!(users.verify(name, password).await, right, "{name} {password}");
         }
         assert!(users.knows("alice") && !users.knows("bob"));

@@ -19,9 +19,15 @@ pub(super) struct Key {
 enum Form {
     /// Subject public key information, DER.
     Info(Vec<u8>),
-    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
     /// A point of a curve: 4, x, y; of Edwards' curve: x.
-    Point { curve: String, bytes: Vec<u8> },
+    Point {
+        curve: String,
+        bytes: Vec<u8>,
+    },
 }
 
 #[derive(Deserialize)]

@@ -134,7 +134,9 @@ impl Caller {
             Granted::Level(level) => level.allows(action),
             Granted::Rights(rights) => rights.allow(self.name.as_deref(), repository.as_str(), action),
             Granted::Token(grants) => grants.iter().any(|grant| {
-                grant.kind == "repository" && grant.name == repository.as_str() && grant.allows(action.as_str())
+                grant.kind == "repository"
+                    && grant.name == repository.as_str()
+                    && grant.allows(action.as_str())
             }),
         }
     }
@@ -166,7 +168,9 @@ impl Access {
         let tokens = match &config.token_keys {
             Some(path) => Some(Tokens::new(path, config)?),
             None if config.token_realm.is_some() => {
-                return Err(Error::Setting("a token realm needs the keys of its tokens (--token-key)".into()));
+                return Err(Error::Setting(
+                    "a token realm needs the keys of its tokens (--token-key)".into(),
+                ));
             }
             None => None,
         };
@@ -219,7 +223,9 @@ impl Access {
         match self.issuer.verify(credentials) {
             Some(name) if name.is_empty() => Ok(Caller { proved: true, ..self.nobody() }),
             // The name may have been taken out of the file since.
-            Some(name) if self.htpasswd.as_ref().is_some_and(|file| file.knows(&name)) => Ok(self.somebody(&name)),
+            Some(name) if self.htpasswd.as_ref().is_some_and(|file| file.knows(&name)) => {
+                Ok(self.somebody(&name))
+            }
             _ => Err(self.refused(parts, Some("invalid_token"))),
         }
     }
@@ -297,8 +303,12 @@ impl Access {
         let message = "authentication required";
         let (realm, service) = match &self.tokens {
             Some(tokens) => (tokens.realm.clone(), tokens.service.clone()),
-            None if self.htpasswd.is_none() => return Failure::denied("requested access to the resource is denied"),
-            None if !self.serves_nobody() => return Failure::unauthorized(message, "Basic realm=\"boxship\""),
+            None if self.htpasswd.is_none() => {
+                return Failure::denied("requested access to the resource is denied");
+            }
+            None if !self.serves_nobody() => {
+                return Failure::unauthorized(message, "Basic realm=\"boxship\"");
+            }
             None => (format!("{}/v2/_token", self.own_url(parts)), "boxship".to_owned()),
         };
         let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");

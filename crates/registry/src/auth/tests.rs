@@ -134,7 +134,8 @@ async fn tokens_of_another_service() {
         ..AccessConfig::default()
     };
     let access = Access::new(&config, false).unwrap();
-    let (repository, other): (RepositoryName, RepositoryName) = ("a/b".parse().unwrap(), "a/c".parse().unwrap());
+    let (repository, other): (RepositoryName, RepositoryName) =
+        ("a/b".parse().unwrap(), "a/c".parse().unwrap());
     let now = issue::now();
     let good = serde_json::json!({
         "iss": "auth.test", "sub": "alice", "aud": "registry.test", "exp": now + 300, "nbf": now,
@@ -168,7 +169,11 @@ async fn tokens_of_another_service() {
         ("nonsense", "a.b.c".into()),
         ("long", "a".repeat(100_000)),
     ] {
-        assert_eq!(access.identify(&bearer(token)).await.err().map(|f| f.status().as_u16()), Some(401), "{why}");
+        assert_eq!(
+            access.identify(&bearer(token)).await.err().map(|f| f.status().as_u16()),
+            Some(401),
+            "{why}"
+        );
     }
     // An unknown name of a key is no obstacle, an audience of several services neither.
     let several = with("aud", serde_json::json!(["x", "registry.test"]));

@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::Deserialize;
 
+use super::AccessConfig;
 use super::issue::now;
 use super::keys::{self, Key};
 use super::watched::Watched;
-use super::AccessConfig;
 use crate::error::{Error, Result};
 
 /// How far clocks may differ, in seconds.

@@ -138,7 +138,10 @@ impl BlobBody {
             let mut piece = source.pool.take();
             piece.length = source.blob.file.read_at(&mut piece.bytes[..length], at)?;
             if piece.length == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the blob's file has become shorter"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the blob's file has become shorter",
+                ));
             }
             if let Some(hasher) = &mut hasher {
                 hasher.update(piece.as_ref());

@@ -49,9 +49,7 @@ pub(super) async fn catalog(call: Call) -> Result<Reply, Failure> {
     call.app.access.require_catalog(&call.caller, &call.parts)?;
     let count = wanted(&call)?.unwrap_or(CATALOG);
     let last = match call.query.get("last") {
-        Some(text) => {
-            Some(text.parse().map_err(|why: &str| Failure::bad_request("NAME_INVALID", why))?)
-        }
+        Some(text) => Some(text.parse().map_err(|why: &str| Failure::bad_request("NAME_INVALID", why))?),
         None => None,
     };
     let (storage, caller) = (call.app.storage.clone(), call.caller.clone());
@@ -84,8 +82,9 @@ pub(super) async fn tags(call: Call, repository: RepositoryName) -> Result<Reply
     let count = count.unwrap_or(MOST);
     let shown: Vec<&str> = rest.iter().take(count).map(|tag| tag.as_str()).collect();
     let more = rest.len() > count && count > 0;
-    let next = more
-        .then(|| format!("/v2/{repository}/tags/list?last={}&n={count}", encode(shown.last().unwrap_or(&""))));
+    let next = more.then(|| {
+        format!("/v2/{repository}/tags/list?last={}&n={count}", encode(shown.last().unwrap_or(&"")))
+    });
     Ok(linked(Reply::json(&json!({ "name": repository.as_str(), "tags": shown })), next))
 }
 
@@ -123,7 +122,8 @@ pub(super) async fn referrers(
     })
     .await?;
     let next = listed.last().filter(|_| next).map(|last| {
-        let filter = filter.as_deref().map(|kind| format!("&artifactType={}", encode(kind))).unwrap_or_default();
+        let filter =
+            filter.as_deref().map(|kind| format!("&artifactType={}", encode(kind))).unwrap_or_default();
         format!("/v2/{repository}/referrers/{subject}?last={}{filter}", encode(&last.digest.to_string()))
     });
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed });

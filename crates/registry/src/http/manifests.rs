@@ -65,7 +65,8 @@ async fn get(call: Call, repository: RepositoryName, reference: Reference) -> Re
 async fn put(mut call: Call, repository: RepositoryName, reference: Reference) -> Result<Reply, Failure> {
     call.require(&repository, Action::Push)?;
     let wrong = |why: &str| Failure::bad_request("TAG_INVALID", why);
-    let tags: Vec<Tag> = call.query.all("tag").map(|tag| tag.parse().map_err(wrong)).collect::<Result<_, _>>()?;
+    let tags: Vec<Tag> =
+        call.query.all("tag").map(|tag| tag.parse().map_err(wrong)).collect::<Result<_, _>>()?;
     if tags.len() > MOST_TAGS {
         return Err(wrong("too many tags"));
     }

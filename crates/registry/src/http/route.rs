@@ -40,7 +40,8 @@ impl Route {
         match *words.as_slice() {
             ["", "uploads", "blobs", repository] => Ok(Self::Uploads(name(repository)?)),
             [id, "uploads", "blobs", repository] => {
-                let unknown = |why: &str| Failure::new(http::StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", why);
+                let unknown =
+                    |why: &str| Failure::new(http::StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", why);
                 Ok(Self::Upload(name(repository)?, id.parse().map_err(unknown)?))
             }
             ["list", "tags", ..] => Ok(Self::Tags(name(before(rest, "/tags/list"))?)),
@@ -135,7 +136,9 @@ pub(crate) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => {
+                out.push(byte.into())
+            }
             other => out.push_str(&format!("%{other:02X}")),
         }
     }
@@ -176,9 +179,23 @@ mod tests {
             assert_eq!(Route::parse(path).unwrap(), expect, "{path}");
         }
         for bad in [
-            "", "/", "/v1/", "/v2x", "/v2/..", "/v2/a", "/v2//blobs/uploads/", "/v2/a/../b/tags/list",
-            "/v2/a/blobs/sha256:../../x", "/v2/A/tags/list", "/v2/a/manifests/", "/v2/a/manifests/.x",
-            "/v2/%2e%2e/tags/list", "/v2/a/blobs/uploads/../x", "/v2/a%/tags/list", "/v2/tags/list", "/v2/a/blobs/",
+            "",
+            "/",
+            "/v1/",
+            "/v2x",
+            "/v2/..",
+            "/v2/a",
+            "/v2//blobs/uploads/",
+            "/v2/a/../b/tags/list",
+            "/v2/a/blobs/sha256:../../x",
+            "/v2/A/tags/list",
+            "/v2/a/manifests/",
+            "/v2/a/manifests/.x",
+            "/v2/%2e%2e/tags/list",
+            "/v2/a/blobs/uploads/../x",
+            "/v2/a%/tags/list",
+            "/v2/tags/list",
+            "/v2/a/blobs/",
         ] {
             assert!(Route::parse(bad).is_err(), "{bad}");
         }

@@ -70,7 +70,8 @@ pub(super) async fn answer(call: Call, repository: RepositoryName, id: UploadId)
         }
         Method::PUT => {
             let digest = call.query.get("digest");
-            let digest = digest.ok_or_else(|| Failure::bad_request("DIGEST_INVALID", "the digest is missing"))?;
+            let digest =
+                digest.ok_or_else(|| Failure::bad_request("DIGEST_INVALID", "the digest is missing"))?;
             let digest = route::digest(digest)?;
             let lease = app.uploads.resume(&repository, &id)?;
             let announced = chunk(&call, &lease, &repository)?;

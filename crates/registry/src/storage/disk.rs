@@ -20,7 +20,9 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
         make_folder(parent)?;
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).named("mkdir", path),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).named("mkdir", path);
+            }
             _ => return sync_folder(parent),
         }
     }

@@ -107,10 +107,14 @@ pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Parsed> 
         return Err(invalid("the artifact type is too long"));
     }
     let listed = [document.layers, document.blobs].into_iter().flatten().flatten();
-    let blobs: Vec<Digest> =
-        document.config.into_iter().chain(listed).filter(|item| !item.is_foreign()).map(|item| item.digest).collect();
-    let children: Vec<Digest> =
-        document.manifests.into_iter().flatten().map(|item| item.digest).collect();
+    let blobs: Vec<Digest> = document
+        .config
+        .into_iter()
+        .chain(listed)
+        .filter(|item| !item.is_foreign())
+        .map(|item| item.digest)
+        .collect();
+    let children: Vec<Digest> = document.manifests.into_iter().flatten().map(|item| item.digest).collect();
     if blobs.len() + children.len() > MOST_REFERENCES {
         return Err(invalid("too many descriptors"));
     }
@@ -126,7 +130,8 @@ pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Parsed> 
 
 /// The manifest's own word, else the request's, else what it looks like.
 fn media_type(document: &Document, content_type: Option<&str>) -> Result<String> {
-    let sent = content_type.map(|text| text.split(';').next().unwrap_or(text).trim()).filter(|t| !t.is_empty());
+    let sent =
+        content_type.map(|text| text.split(';').next().unwrap_or(text).trim()).filter(|t| !t.is_empty());
     let own = document.media_type.as_deref().filter(|text| !text.is_empty());
     let chosen = match (own, sent) {
         (Some(own), Some(sent)) if own != sent => {
@@ -183,7 +188,8 @@ mod tests {
             item(foreign, "f"),
             item("a/m", "s"),
         );
-        let parsed = parse(text.as_bytes(), Some("application/vnd.oci.image.manifest.v1+json; charset=x")).unwrap();
+        let parsed =
+            parse(text.as_bytes(), Some("application/vnd.oci.image.manifest.v1+json; charset=x")).unwrap();
         assert_eq!(parsed.media_type, OCI_MANIFEST);
         assert_eq!(parsed.blobs, [Digest::of("c"), Digest::of("l")]);
         assert_eq!(parsed.subject, Some(Digest::of("s")));

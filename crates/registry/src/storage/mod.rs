@@ -82,7 +82,8 @@ impl Storage {
     /// server before it left half done.
     pub(crate) fn serve_alone(&self) -> Result<File> {
         let path = self.root.join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).named("open", &path)?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).open(&path).named("open", &path)?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(Error::InUse(self.root.display().to_string()));
         }
@@ -150,7 +151,8 @@ impl Storage {
         let mut digests = Vec::new();
         for algorithm in ["sha256", "sha512"] {
             let names = disk::names(&folder.join(algorithm))?;
-            digests.extend(names.iter().filter_map(|hex| format!("{algorithm}:{hex}").parse::<Digest>().ok()));
+            digests
+                .extend(names.iter().filter_map(|hex| format!("{algorithm}:{hex}").parse::<Digest>().ok()));
         }
         Ok(digests)
     }

@@ -89,7 +89,11 @@ impl Uploads {
     }
 
     /// Begins an upload; `algorithm` is the hash that runs along.
-    pub(crate) fn begin(self: &Arc<Self>, repository: &RepositoryName, algorithm: Algorithm) -> Result<Lease> {
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<Lease> {
         let id = UploadId::random().map_err(|why| Error::Setting(format!("random numbers: {why}")))?;
         {
             let mut table = self.table();
@@ -124,7 +128,12 @@ impl Uploads {
         let entry = table.get_mut(id).filter(|entry| entry.repository == *repository).ok_or_else(absent)?;
         let writer = entry.writer.take().ok_or_else(|| Error::UploadBusy(id.to_string()))?;
         drop(table);
-        Ok(Lease { uploads: self.clone(), repository: repository.clone(), id: id.clone(), writer: Some(writer) })
+        Ok(Lease {
+            uploads: self.clone(),
+            repository: repository.clone(),
+            id: id.clone(),
+            writer: Some(writer),
+        })
     }
 
     /// How many bytes of an upload have come.
