@@ -103,7 +103,9 @@ pub(super) fn find(engine: &Engine, name: &str, settings: &EndpointSettings) -> 
 fn lease_all(engine: &Engine, configuration: &Configuration) -> Result<Vec<Place>> {
     let networks = &engine.inner.networks;
     let mut places = Vec::new();
-    for (name, settings) in asked(configuration) {
+    // `--bridge none`: who asks for no other network gets a loopback only, as with Docker.
+    let is_there = |name: &str| name != "bridge" || engine.config().network.has_bridge();
+    for (name, settings) in asked(configuration).into_iter().filter(|(name, _)| is_there(name)) {
         let place = find(engine, &name, &settings)
             .and_then(|network| Place::lease(networks, network, owner(configuration), &settings, &places));
         match place {
