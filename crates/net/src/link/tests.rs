@@ -1,3 +1,5 @@
+//! Bridges made, repaired and refused in namespaces of their own, read back from the kernel; once with `ip`.
+
 use std::net::IpAddr;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Interfaces attached to namespaces of their own and used: packets, routes, failures, read back from the kernel.
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
