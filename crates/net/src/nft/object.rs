@@ -52,8 +52,6 @@ pub(crate) enum TableFamily {
 pub(crate) enum Change<'a> {
     /// The table is there afterwards, whatever it was.
     AddTable,
-    /// The table, which must not be there yet.
-    NewTable,
     /// The table and all in it goes; it has to be there.
     DeleteTable,
     /// A set or map; the number tells it apart within the transaction.
@@ -77,7 +75,6 @@ impl Change<'_> {
     pub(super) fn number(&self) -> (u16, u16) {
         match self {
             Change::AddTable => (0, CREATE),
-            Change::NewTable => (0, CREATE | EXCLUSIVE),
             Change::DeleteTable => (2, 0),
             Change::AddChain(_) => (3, CREATE),
             Change::AddRule(..) => (6, CREATE | APPEND),
@@ -90,7 +87,7 @@ impl Change<'_> {
     /// Writes the message's attributes.
     pub(super) fn write(&self, to: &mut Attributes, table: &str) {
         match self {
-            Change::AddTable | Change::NewTable => {
+            Change::AddTable => {
                 to.text(1, table).number(2, 0);
             }
             Change::DeleteTable => {
