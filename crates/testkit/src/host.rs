@@ -257,14 +257,14 @@ impl Host {
         }
     }
 
-    /// Links that should have gone with the containers and networks.
+    /// Links that should have gone with the containers and networks; the kernel takes a moment for that.
     fn links_left(&self) -> Vec<String> {
-        let links = self.home.links();
-        links
-            .into_iter()
-            .filter(|name| !LASTING_LINKS.contains(&name.as_str()))
-            .map(|l| format!("link {l}"))
-            .collect()
+        let left = || self.home.links().into_iter().filter(|name| !LASTING_LINKS.contains(&name.as_str()));
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while left().next().is_some() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        left().map(|link| format!("link {link}")).collect()
     }
 
     /// Ends the host and checks that nothing of it is left; what dropping does.

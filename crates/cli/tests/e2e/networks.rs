@@ -17,7 +17,7 @@ fn containers_of_a_network_find_each_other() {
     serve(&host, "web", "--network mine --network-alias www");
     sleeper(&host, "client", "--network mine");
     for name in ["web", "www", &format(&host, "web", "{{.Id}}")[..12]] {
-        assert_eq!(works(&host, "client", &format!("wget -T 3 -qO- http://{name}")), "web");
+        assert_eq!(works(&host, "client", &format!("timeout 3 wget -qO- http://{name}")), "web");
     }
     assert_eq!(host.run("network ls -f label=a=b --format {{.Name}}").ok(), "mine");
     assert_eq!(host.boxship(["network", "inspect", "-f", "{{len .Containers}}", "mine"]).ok(), "2");
@@ -37,26 +37,25 @@ fn a_running_container_joins_and_leaves() {
     host.run("network create --subnet 10.77.0.0/24 two").ok();
     serve(&host, "web", "--network one");
     sleeper(&host, "client", "--network two");
-    fails(&host, "client", "wget -T 1 -qO- http://web");
+    fails(&host, "client", "timeout 1 wget -qO- http://web");
     host.run("network connect --ip 10.77.0.9 --alias also two web").ok();
     assert_eq!(address(&host, "web", "two"), "10.77.0.9");
     for name in ["web", "also", "10.77.0.9"] {
-        assert_eq!(works(&host, "client", &format!("wget -T 3 -qO- http://{name}")), "web");
+        assert_eq!(works(&host, "client", &format!("timeout 3 wget -qO- http://{name}")), "web");
     }
     assert!(inside(&host, "web", "ip -o addr").ok().contains("10.77.0.9/24"));
     let ran = host.run("network connect two web");
     assert!(ran.code == 1 && ran.stderr.contains("already exists in network two"), "{}", ran.stderr);
     host.run("network disconnect two web").ok();
-    fails(&host, "client", "wget -T 1 -qO- http://web");
+    fails(&host, "client", "timeout 1 wget -qO- http://web");
     fails(&host, "client", "ping -c 1 -W 1 10.77.0.9");
     assert!(host.run("network disconnect two web").stderr.contains("is not connected to network two"));
     // The same for one that does not run, which comes up on both.
     host.run("stop -t 0 web").ok();
     host.run("network connect two web").ok();
     host.run("start web").ok();
-    assert_eq!(works(&host, "client", "wget -T 3 -qO- http://web"), "web");
-    let routes = inside(&host, "web", "ip route show default").ok().to_string();
-    assert_eq!(routes.lines().count(), 1, "one default route: {routes}");
+    assert_eq!(works(&host, "client", "timeout 3 wget -qO- http://web"), "web");
+    assert_eq!(inside(&host, "web", "ip route | grep -c ^default").ok(), "1");
 }
 
 #[test]
@@ -65,12 +64,12 @@ fn the_default_route_is_the_networks_with_the_highest_priority() {
     host.run("network create --subnet 10.71.0.0/24 a").ok();
     host.run("network create --subnet 10.72.0.0/24 b").ok();
     sleeper(&host, "box", "--network name=a --network name=b,gw-priority=10");
-    assert!(inside(&host, "box", "ip route show default").ok().contains("via 10.72.0.1"));
+    assert!(inside(&host, "box", "ip route | grep ^default").ok().contains("via 10.72.0.1"));
     host.run("network create --subnet 10.73.0.0/24 c").ok();
     host.run("network connect --gw-priority 20 c box").ok();
-    assert!(inside(&host, "box", "ip route show default").ok().contains("via 10.73.0.1"));
+    assert!(inside(&host, "box", "ip route | grep ^default").ok().contains("via 10.73.0.1"));
     host.run("network disconnect c box").ok();
-    assert!(inside(&host, "box", "ip route show default").ok().contains("via 10.72.0.1"));
+    assert!(inside(&host, "box", "ip route | grep ^default").ok().contains("via 10.72.0.1"));
 }
 
 #[test]
@@ -78,22 +77,22 @@ fn addresses_are_the_wanted_ones() {
     let host = host();
     host.run("network create --subnet 10.77.0.0/24 --gateway 10.77.0.254 --ip-range 10.77.0.128/25 --aux-address x=10.77.0.128 mine")
         .ok();
-    sleeper(&host, "a", "--network mine");
-    assert_eq!(address(&host, "a", "mine"), "10.77.0.129", "the range's first that is not kept apart");
-    assert_eq!(endpoint(&host, "a", "mine", "Gateway"), "10.77.0.254");
-    sleeper(&host, "b", "--network mine --ip 10.77.0.9 --mac-address 02:42:ac:11:00:99");
-    let shown = inside(&host, "b", "ip -o link show eth0; ip -o addr show eth0").ok().to_string();
+    sleeper(&host, "first", "--network mine");
+    assert_eq!(address(&host, "first", "mine"), "10.77.0.129", "the range's first that is not kept apart");
+    assert_eq!(endpoint(&host, "first", "mine", "Gateway"), "10.77.0.254");
+    sleeper(&host, "box", "--network mine --ip 10.77.0.9 --mac-address 02:42:ac:11:00:99");
+    let shown = inside(&host, "box", "ip -o link show eth0; ip -o addr show eth0").ok().to_string();
     assert!(shown.contains("02:42:ac:11:00:99") && shown.contains("10.77.0.9/24"), "{shown}");
     let again = host.run("run --rm --network mine --ip 10.77.0.9 busybox true");
     assert!(again.code == 125 && again.stderr.contains("Address already in use"), "{}", again.stderr);
-    host.run("restart -t 0 b").ok();
-    assert_eq!(address(&host, "b", "mine"), "10.77.0.9");
+    host.run("restart -t 0 box").ok();
+    assert_eq!(address(&host, "box", "mine"), "10.77.0.9");
     host.run("network create --ipv6 --subnet fd00:77::/64 six").ok();
-    sleeper(&host, "c", "--network six --ip6 fd00:77::99");
-    sleeper(&host, "d", "--network six");
-    works(&host, "d", "ping -6 -c 1 -W 2 c");
-    works(&host, "d", "ping -c 1 -W 2 fd00:77::99");
-    works(&host, "d", &format!("ping -c 1 -W 2 {}", OUTSIDE[1]));
+    sleeper(&host, "six", "--network six --ip6 fd00:77::99");
+    sleeper(&host, "seven", "--network six");
+    works(&host, "seven", "ping -6 -c 1 -W 2 six");
+    works(&host, "seven", "ping -c 1 -W 2 fd00:77::99");
+    works(&host, "seven", &format!("ping -c 1 -W 2 {}", OUTSIDE[1]));
 }
 
 #[test]
@@ -106,9 +105,9 @@ fn networks_are_apart() {
     sleeper(&host, "default", "");
     sleeper(&host, "friend", "--network one");
     let web = address(&host, "web", "one");
-    works(&host, "friend", &format!("wget -T 3 -qO- http://{web}"));
+    works(&host, "friend", &format!("timeout 3 wget -qO- http://{web}"));
     for from in ["other", "default"] {
-        fails(&host, from, &format!("wget -T 1 -qO- http://{web}"));
+        fails(&host, from, &format!("timeout 1 wget -qO- http://{web}"));
         fails(&host, from, &format!("ping -c 1 -W 1 {web}"));
         works(&host, from, &format!("ping -c 1 -W 2 {}", OUTSIDE[0]));
     }
@@ -126,7 +125,7 @@ fn an_internal_network_has_no_way_out() {
     serve(&host, "web", "--network inner");
     sleeper(&host, "client", "--network inner");
     sleeper(&host, "default", "");
-    assert_eq!(works(&host, "client", "wget -T 3 -qO- http://web"), "web");
+    assert_eq!(works(&host, "client", "timeout 3 wget -qO- http://web"), "web");
     for target in [OUTSIDE[0], OUTSIDE[1], HOME[0]] {
         fails(&host, "client", &format!("ping -c 1 -W 1 {target}"));
     }
@@ -142,7 +141,7 @@ fn without_icc_neighbours_are_strangers() {
     sleeper(&host, "client", "--network shy");
     let web = address(&host, "web", "shy");
     fails(&host, "client", &format!("ping -c 1 -W 1 {web}"));
-    fails(&host, "client", &format!("wget -T 1 -qO- http://{web}"));
+    fails(&host, "client", &format!("timeout 1 wget -qO- http://{web}"));
     works(&host, "client", &format!("ping -c 1 -W 2 {}", OUTSIDE[0]));
     answers(host.outside(), &format!("{}:8080", HOME[0]), "web");
 }
@@ -221,7 +220,7 @@ fn hosts_links_and_resolvers() {
     for line in ["nameserver 192.0.2.53", "search x.example", "options ndots:3"] {
         assert!(resolvers.ok().lines().any(|one| one == line), "{line}: {}", resolvers.stdout);
     }
-    let shared = host.run("run --rm --network container:db busybox wget -T 3 -qO- http://127.0.0.1");
+    let shared = host.run("run --rm --network container:db busybox timeout 3 wget -qO- http://127.0.0.1");
     assert_eq!(shared.ok(), "db");
 }
 
@@ -230,12 +229,11 @@ fn what_is_refused_leaves_nothing() {
     let host = host();
     host.run("network create --subnet 10.77.0.0/24 mine").ok();
     host.run("network create --subnet 10.78.0.0/30 tiny").ok();
-    sleeper(&host, "a", "--network tiny");
+    sleeper(&host, "box", "--network tiny");
     let links = host.home().links();
     for (line, text) in [
         ("network create mine", "network with name mine already exists"),
         ("network create --subnet 10.77.0.128/25 x", "Pool overlaps with other one on this address space"),
-        ("network create --subnet 198.51.100.0/24 x", "overlap"),
         ("network create --subnet 10.79.0.0/24 --gateway 10.80.0.1 x", "no matching subnet for gateway"),
         ("network create --subnet 10.79.0.0/24 --ip-range 10.80.0.0/25 x", "no matching subnet for range"),
         ("network create -d nosuch x", "nosuch"),
@@ -250,10 +248,10 @@ fn what_is_refused_leaves_nothing() {
         ("network rm bridge", "bridge is a pre-defined network and cannot be removed"),
         ("network rm nosuch", "network nosuch not found"),
         ("network inspect nosuch", "network nosuch not found"),
-        ("network connect nosuch a", "network nosuch not found"),
+        ("network connect nosuch box", "network nosuch not found"),
         ("network connect mine nosuch", "No such container: nosuch"),
-        ("network connect --ip 10.99.0.1 mine a", "10.99.0.1"),
-        ("network connect --ip nonsense mine a", "nonsense"),
+        ("network connect --ip 10.99.0.1 mine box", "10.99.0.1"),
+        ("network connect --ip nonsense mine box", "nonsense"),
         ("run --rm --network tiny busybox true", "no available IPv4 addresses"),
         ("run --rm --network mine --ip 10.99.0.1 busybox true", "10.99.0.1"),
         ("run --rm --network nosuch busybox true", "network nosuch not found"),

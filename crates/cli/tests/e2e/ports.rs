@@ -20,8 +20,8 @@ fn nginx_answers(host: &mut Host, run: impl Fn(&Host, &[&str]) -> String) {
             eventually(local, || ask(host.home(), &format!("{local}:8088")).stdout.starts_with("hello "));
         }
         let own = address(host, "other", "six");
-        assert_eq!(works(host, "other", "wget -T 3 -qO- http://web"), hello(&own));
-        works(host, "other", &format!("wget -T 3 -qO- http://{}:8088", HOME[0]));
+        assert_eq!(works(host, "other", "timeout 3 wget -qO- http://web"), hello(&own));
+        works(host, "other", &format!("timeout 3 wget -qO- http://{}:8088", HOME[0]));
     };
     everywhere(host);
     assert_eq!(run(host, &["port", "web"]), "80/tcp -> 0.0.0.0:8088\n80/tcp -> [::]:8088");
@@ -130,7 +130,7 @@ fn the_clients_address_arrives() {
     // Through the host's address a container reaches its neighbour, and itself.
     host.boxship(["run", "-d", "--name", "other", "busybox", "sleep", "1000"]).ok();
     for from in ["other", "web"] {
-        assert_eq!(works(&host, from, &format!("wget -T 3 -qO- http://{}:8080", HOME[0])), "web");
+        assert_eq!(works(&host, from, &format!("timeout 3 wget -qO- http://{}:8080", HOME[0])), "web");
     }
 }
 
@@ -195,7 +195,7 @@ fn what_others_have_in_the_firewall_stays_and_a_flush_is_repaired() {
 fn an_honest_firewall_asks_the_hosts_own_rules() {
     const CLOSED: &str = "nft -f - <<EOF\n\
         table inet filter { chain input { type filter hook input priority 0; policy drop; \
-        iif lo accept; ct state established,related accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; } }\nEOF";
+        iif lo accept; ct state established,related accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }; }\nEOF";
     let url = format!("{}:8080", HOME[0]);
     for (mode, open) in [("docker", true), ("honest", false)] {
         let host = host_with(&["--firewall", mode]);

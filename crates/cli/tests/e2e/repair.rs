@@ -95,7 +95,7 @@ fn names_and_ports_hold_over_restarts_of_containers() {
     for _ in 0..3 {
         host.run("restart -t 0 web").ok();
         answers(host.outside(), &format!("{}:8080", HOME[0]), "web");
-        works(&host, "client", "wget -T 3 -qO- http://web");
+        works(&host, "client", "timeout 3 wget -qO- http://web");
     }
     // It ends while nobody looks; the next daemon starts it again, with its network.
     let pid = crate::format(&host, "web", "{{.State.Pid}}").parse().unwrap();
