@@ -1,7 +1,7 @@
 //! Failures as the specification tells them: a status, a code, a sentence.
 
 use boxship_oci::Digest;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::reply::Reply;
@@ -60,6 +60,15 @@ impl Failure {
         self
     }
 
+    /// The same for a request that would have made what it names: that it is not there is no answer to that.
+    pub(crate) fn of_write(mut self, method: &Method) -> Self {
+        if self.code == "MANIFEST_UNKNOWN" && *method == Method::PUT {
+            (self.status, self.code) = (StatusCode::BAD_REQUEST, "TAG_INVALID");
+        }
+        self
+    }
+
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -50,13 +50,19 @@ impl Route {
             [text, "referrers", ..] => Ok(Self::Referrers(name(parent(rest))?, digest(text)?)),
             [text, "manifests", ..] => {
                 let repository = name(parent(rest))?;
-                let code = if text.contains(':') { "DIGEST_INVALID" } else { "TAG_INVALID" };
-                let reference = text.parse().map_err(|why: &str| Failure::bad_request(code, why))?;
-                Ok(Self::Manifest(repository, reference))
+                Ok(Self::Manifest(repository, text.parse().map_err(|why| bad_reference(text, why))?))
             }
             _ => Err(not_found()),
         }
     }
+}
+
+/// What cannot be a tag names no manifest either: that it is not there is all that who looks for it needs to hear.
+fn bad_reference(text: &str, why: &str) -> Failure {
+    if text.contains(':') {
+        return Failure::bad_request("DIGEST_INVALID", why);
+    }
+    Failure::new(http::StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", why)
 }
 
 /// What stands before the last two words.

@@ -138,7 +138,7 @@ async fn respond(app: Arc<App>, request: Request<Incoming>) -> Response<ReplyBod
 async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<super::reply::Reply, Failure> {
     let (parts, mut body) = request.into_parts();
     let prepared = async {
-        let route = Route::parse(parts.uri.path())?;
+        let route = Route::parse(parts.uri.path()).map_err(|failure| failure.of_write(&parts.method))?;
         let query = Query::parse(parts.uri.query())?;
         let caller = app.access.identify(&parts).await?;
         Ok((route, query, caller))

@@ -185,11 +185,6 @@ impl Uploads {
         }
         Ok(removed)
     }
-
-    /// How many uploads are under way.
-    pub(crate) fn count(&self) -> usize {
-        self.table().len()
-    }
 }
 
 impl Lease {
