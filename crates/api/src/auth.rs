@@ -37,3 +37,19 @@ impl std::fmt::Debug for AuthConfig {
             .finish_non_exhaustive()
     }
 }
+
+/// What a login gave.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AuthResponse {
+    /// A token to be kept instead of the password; empty: none.
+    pub identity_token: String,
+    /// For a person.
+    pub status: String,
+}
+
+impl std::fmt::Debug for AuthResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthResponse").field("status", &self.status).finish_non_exhaustive()
+    }
+}

@@ -142,6 +142,33 @@ wire! {
         opt untagged: String,
     }
 
+    /// `GET /images/search`: one match.
+    pub struct SearchResult {
+        /// Stars given by users.
+        #[serde(rename = "star_count")]
+        pub star_count: i64,
+        /// Whether Docker maintains it.
+        #[serde(rename = "is_official")]
+        pub is_official: bool,
+        /// The repository.
+        #[serde(rename = "name")]
+        pub name: String,
+        /// Whether it is built automatically.
+        #[serde(rename = "is_automated")]
+        pub is_automated: bool,
+        /// What it is.
+        #[serde(rename = "description")]
+        pub description: String,
+    }
+
+    /// `GET /distribution/{name}/json`.
+    pub struct DistributionInspect {
+        /// The descriptor of what the name stands for.
+        pub descriptor: Option<serde_json::Value>,
+        /// The platforms there is an image for.
+        pub platforms: Vec<serde_json::Value>,
+    }
+
     /// `POST /images/prune`.
     pub struct PruneReport {
         /// What was done.

@@ -2,6 +2,8 @@
 //!
 //! * [`Client`]: made once; shares connections, transfers and limits.
 //! * [`Client::pull`]: an image into the store, each layer unpacked while it streams; interrupted pulls go on.
+//! * [`Client::push`]: an image of the store to a registry; [`Client::complete`] brings back what was not kept.
+//! * [`Client::login`], [`Client::inspect`], [`Client::search`]: questions that move no image.
 //! * [`Hosts`]: which servers are asked for a registry's name; [`Credentials`]: who asks.
 //!
 //! Everything from a registry is untrusted: lengths, counts and depths are bounded, every byte is verified against the
@@ -10,6 +12,7 @@
 //! It never prints, never reads a user's home, and makes nothing visible in the store before it is whole.
 
 mod answer;
+mod ask;
 mod auth;
 mod challenge;
 mod client;
@@ -20,16 +23,21 @@ mod hosts;
 mod hosts_toml;
 mod layer;
 mod manifest;
+mod pack;
 mod payload;
 mod proxy;
 mod pull;
+mod push;
+mod repair;
 mod repository;
 mod resolve;
 mod session;
 mod tls;
 mod transport;
+mod upload;
 mod url;
 
+pub use ask::{Inspected, SearchResult};
 pub use auth::Credentials;
 pub use client::{Client, Settings};
 pub use error::{Answer, Error, Failure, Kind, Result};
@@ -37,6 +45,7 @@ pub use events::{Event, Events};
 pub use hosts::{Abilities, Endpoint, FOLDERS, Hosts};
 pub use proxy::Proxies;
 pub use pull::{Pull, Pulled};
+pub use push::{Push, Pushed};
 pub use repository::Fetched;
 pub use session::Patience;
 pub use tls::TlsRules;

@@ -91,15 +91,6 @@ impl Repository {
         Ok(Fetched { bytes, media_type, digest })
     }
 
-    /// The descriptor of a manifest without its bytes, `None` when there is none.
-    pub async fn manifest_exists(&self, reference: &str) -> Result<Option<Digest>> {
-        match self.patiently(self.manifest_call(Method::HEAD, reference)).await {
-            Ok(response) => Ok(content_digest(response.headers())),
-            Err(Error::Answer(Answer { status: 404, .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// All tags.
     pub async fn tags(&self) -> Result<Vec<String>> {
         #[derive(Deserialize)]

@@ -184,6 +184,52 @@ pub(crate) const DIRECTIVES: &[Directive] = &[
     row("ip6tables", None, "ip6tables", Form::Switch, "As --iptables: one table serves both families"),
     row("iptables", None, "iptables", Form::Switch, "Keep a firewall table of our own (nftables)"),
     row("ipv6", None, "ipv6", Form::Switch, "Enable IPv6 networking for the default bridge network"),
+    row("http-proxy", None, "", Form::Text, "HTTP proxy URL to use for outgoing traffic"),
+    row("https-proxy", None, "", Form::Text, "HTTPS proxy URL to use for outgoing traffic"),
+    row(
+        "no-proxy",
+        None,
+        "",
+        Form::Text,
+        "Comma-separated list of hosts or IP addresses for which the proxy is skipped",
+    ),
+    row("", None, "proxies", Form::Pairs, ""),
+    row(
+        "insecure-registry",
+        None,
+        "insecure-registries",
+        Form::List,
+        "Enable insecure registry communication",
+    ),
+    row("registry-mirror", None, "registry-mirrors", Form::List, "Preferred registry mirror"),
+    row(
+        "layer-cache-size",
+        None,
+        "layer-cache-size",
+        Form::Text,
+        "What archives of pulled layers may take on disk; the oldest are fetched again when needed (default 20GiB)",
+    ),
+    row(
+        "max-concurrent-downloads",
+        None,
+        "max-concurrent-downloads",
+        Form::Number,
+        "Set the max concurrent downloads (default 3)",
+    ),
+    row(
+        "max-concurrent-uploads",
+        None,
+        "max-concurrent-uploads",
+        Form::Number,
+        "Set the max concurrent uploads (default 5)",
+    ),
+    row(
+        "max-download-attempts",
+        None,
+        "max-download-attempts",
+        Form::Number,
+        "Set the max download attempts for each pull (default 5)",
+    ),
     row("label", None, "labels", Form::List, "Set key=value labels to the daemon"),
     row(
         "live-restore",
@@ -297,27 +343,16 @@ pub(crate) const ABSENT: &[&str] = &[
     "feature",
     "features",
     "graph",
-    "http-proxy",
-    "https-proxy",
     "init-path",
-    "insecure-registries",
-    "insecure-registry",
     "ip-forward-no-drop",
     "log-format",
-    "max-concurrent-downloads",
-    "max-concurrent-uploads",
-    "max-download-attempts",
     "metrics-addr",
     "min-api-version",
     "network-control-plane-mtu",
-    "no-proxy",
     "node-generic-resource",
     "node-generic-resources",
     "oom-score-adjust",
-    "proxies",
     "raw-logs",
-    "registry-mirror",
-    "registry-mirrors",
     "rootless",
     "runtimes",
     "selinux-enabled",
@@ -331,7 +366,7 @@ pub(crate) const ABSENT: &[&str] = &[
 
 /// The directive called `name` on the command line.
 pub(crate) fn by_flag(name: &str) -> Option<&'static Directive> {
-    DIRECTIVES.iter().find(|row| row.flag == name)
+    DIRECTIVES.iter().find(|row| !row.flag.is_empty() && row.flag == name)
 }
 
 /// The directive whose one-letter name is `letter`.

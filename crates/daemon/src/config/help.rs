@@ -9,7 +9,7 @@ pub(crate) fn text() -> String {
     let mut text = String::from(
         "Usage:  boxship daemon [OPTIONS]\n\nRun the engine: serve Docker's Engine API.\n\nOptions:\n",
     );
-    for directive in DIRECTIVES {
+    for directive in DIRECTIVES.iter().filter(|directive| !directive.flag.is_empty()) {
         let short = directive.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
         let kind = match directive.form {
             Form::Switch => "",

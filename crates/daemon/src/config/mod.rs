@@ -10,6 +10,7 @@ mod file;
 mod help;
 mod level;
 mod network;
+mod registries;
 mod settings;
 mod ulimit;
 
@@ -186,7 +187,7 @@ fn engine(
 ) -> Result<boxship_engine::EngineConfig, Error> {
     let defaults = boxship_engine::EngineConfig::default();
     let text = |name: &str, default: &str| settings.text(name).unwrap_or(default).to_owned();
-    Ok(boxship_engine::EngineConfig {
+    let mut config = boxship_engine::EngineConfig {
         data_root: data_root.to_owned(),
         exec_root: exec_root.to_owned(),
         labels: labels(settings)?,
@@ -221,7 +222,9 @@ fn engine(
         git_commit: option_env!("BOXSHIP_GIT_COMMIT").unwrap_or_default().to_owned(),
         build_time: option_env!("BOXSHIP_BUILD_TIME").unwrap_or_default().to_owned(),
         ..defaults
-    })
+    };
+    registries::resolve(settings, &mut config)?;
+    Ok(config)
 }
 
 fn labels(settings: &Settings) -> Result<Vec<String>, Error> {

@@ -1,4 +1,4 @@
-//! What Docker has and this engine hasn't: swarm, plugins, building, registries' metadata. Each answers as
+//! What Docker has and this engine hasn't: swarm, plugins, building. Each answers as
 //! an engine does that runs without it, and says so.
 
 use boxship_api::plugin::Plugin;
@@ -54,7 +54,6 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/build/cancel" => no_build),
     route!(POST "/session" => no_build),
     route!(POST "/grpc" => no_build),
-    route!(GET "/distribution/{name}/json" => no_distribution),
     route!(GET "/containers/{name}/checkpoints" => no_checkpoints),
     route!(POST "/containers/{name}/checkpoints" => no_checkpoints),
 ];
@@ -97,10 +96,6 @@ async fn no_build(_: Call) -> Result<Reply, Failure> {
 
 async fn no_build_cache(_: Call) -> Result<Reply, Failure> {
     reply::json(StatusCode::OK, &serde_json::json!({ "CachesDeleted": null, "SpaceReclaimed": 0 }))
-}
-
-async fn no_distribution(_: Call) -> Result<Reply, Failure> {
-    Err(Failure::unsupported("asking registries about images is not supported by this engine"))
 }
 
 async fn no_checkpoints(_: Call) -> Result<Reply, Failure> {

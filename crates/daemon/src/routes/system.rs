@@ -1,4 +1,4 @@
-//! The engine itself: ping, version, info, disk usage, credentials.
+//! The engine itself: ping, version, info, disk usage.
 
 use axum::body::Body;
 use boxship_engine::DiskUsageOptions;
@@ -14,7 +14,6 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(GET "/version" => version),
     route!(GET "/info" => info),
     route!(GET "/system/df" => disk_usage),
-    route!(POST "/auth" => auth),
     route!(OPTIONS "{name}" => options),
 ];
 
@@ -70,10 +69,4 @@ async fn disk_usage(call: Call) -> Result<Reply, Failure> {
     let mut usage = call.engine().disk_usage(options).await?;
     adapt::system::disk_usage(call.version, &mut usage);
     reply::json(StatusCode::OK, &usage)
-}
-
-async fn auth(_: Call) -> Result<Reply, Failure> {
-    Err(Failure::unsupported(
-        "logging in to registries is not supported by this engine: load or import images",
-    ))
 }

@@ -64,7 +64,15 @@ pub(super) fn error(source: boxship_distribution::Error) -> Error {
         _ if source.is_unreachable() => Kind::Unavailable,
         _ => Kind::Internal,
     };
-    Error::new(kind, crate::error::with_causes(&source))
+    // Of this machine's own failures the causes are of interest; others tell theirs.
+    let ours = matches!(
+        source,
+        boxship_distribution::Error::Store(_)
+            | boxship_distribution::Error::Image(_)
+            | boxship_distribution::Error::Io { .. }
+    );
+    let text = if ours { crate::error::with_causes(&source) } else { source.to_string() };
+    Error::new(kind, text)
 }
 
 /// Runs a transfer and streams what it tells. What fails before anything was told is an error, later the last message.

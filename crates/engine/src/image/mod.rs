@@ -13,8 +13,10 @@ mod list;
 mod load;
 mod prune;
 mod pull;
+mod push;
 mod remove;
 mod save;
+mod search;
 mod tag;
 mod transfer;
 
@@ -28,6 +30,7 @@ use tokio::io::AsyncRead;
 use crate::Result;
 
 pub use commit::CommitOptions;
+pub use push::ImagePushOptions;
 
 /// Progress of a long operation, one JSON object per item.
 pub type ProgressStream = Pin<Box<dyn Stream<Item = api::progress::ProgressMessage> + Send>>;

@@ -8,9 +8,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use boxship_api::auth::{self, AuthConfig};
 use boxship_api::container::Config;
 use boxship_api::image::InspectResponse;
-use boxship_engine::image::{CommitOptions, ImageImportOptions, ImagePullOptions, Input, ProgressStream};
+use boxship_engine::image::{
+    CommitOptions, ImageImportOptions, ImagePullOptions, ImagePushOptions, Input, ProgressStream,
+};
 use futures_util::{StreamExt, TryStreamExt};
 use http::StatusCode;
+use serde_json::Value;
 use tokio_util::io::StreamReader;
 
 use crate::http::{Call, Failure, Reply, reply};
@@ -82,13 +85,47 @@ pub(crate) async fn commit(mut call: Call) -> Result<Reply, Failure> {
 }
 
 /// `POST /images/{name}/push`.
-pub(crate) async fn push(_: Call) -> Result<Reply, Failure> {
-    Err(Failure::unsupported("pushing to registries is not supported by this engine: save the image instead"))
+pub(crate) async fn push(call: Call) -> Result<Reply, Failure> {
+    if platform(&call, "platform", 46)?.is_some() {
+        return Err(Failure::invalid("choosing a platform to push is not supported by this engine"));
+    }
+    let options = ImagePushOptions {
+        image: call.name.clone(),
+        tag: call.query.text("tag").unwrap_or_default().to_owned(),
+        auth: credentials(&call),
+    };
+    let progress = call.engine().image_push(options).await?;
+    Ok(told(&call, progress))
 }
 
 /// `GET /images/search`.
-pub(crate) async fn search(_: Call) -> Result<Reply, Failure> {
-    Err(Failure::unsupported("searching registries is not supported by this engine"))
+pub(crate) async fn search(call: Call) -> Result<Reply, Failure> {
+    let limit = call.query.number("limit")?.unwrap_or(0);
+    let limit = u32::try_from(limit).ok().filter(|limit| *limit <= 100);
+    let limit = limit.ok_or_else(|| Failure::invalid("limit is outside the range of [1, 100]"))?;
+    let term = call.query.text("term").unwrap_or_default();
+    let filters = call.query.filters()?;
+    let found = call.engine().image_search(term, limit, &filters, credentials(&call).as_ref()).await?;
+    reply::json(StatusCode::OK, &found)
+}
+
+/// `GET /distribution/{name}/json`.
+pub(crate) async fn inspect_remote(call: Call) -> Result<Reply, Failure> {
+    let found = call.engine().distribution_inspect(&call.name, credentials(&call).as_ref()).await?;
+    reply::json(StatusCode::OK, &found)
+}
+
+/// `POST /auth`.
+pub(crate) async fn login(mut call: Call) -> Result<Reply, Failure> {
+    // Its fields are written in lower case, and read in any.
+    let body = match call.json().await? {
+        Value::Object(fields) => Value::Object(
+            fields.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+        ),
+        other => other,
+    };
+    let auth: AuthConfig = crate::http::body::typed(body)?;
+    reply::json(StatusCode::OK, &call.engine().login(&auth).await?)
 }
 
 fn input(call: &mut Call) -> Input {
