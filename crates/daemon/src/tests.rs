@@ -166,6 +166,53 @@ async fn refusals_in_dockers_words() {
     daemon.end().await;
 }
 
+/// With networks that are only configurations: nothing of them is in the kernel.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn networks_come_and_go() {
+    let daemon = Daemon::start().await;
+    let json = "Content-Type: application/json\r\n";
+    let web = r#"{"name":"web","ConfigOnly":true,"ipam":{"config":[{"subnet":"10.9.0.0/24"}]},"Labels":{"name":"x"}}"#;
+    let swarm = r#"{"Name":"s","Scope":"swarm"}"#;
+    let join = r#"{"Container":"none-such"}"#;
+    for (request, body, status, part) in [
+        ("POST /networks/create", web, "201", "\"Warning\":\"\""),
+        ("POST /networks/create", web, "409", "network with name web already exists"),
+        ("POST /networks/create", "{}", "400", "invalid name: name is empty"),
+        (
+            "POST /networks/create",
+            r#"{"Name":"none"}"#,
+            "403",
+            "operation is not permitted on predefined none network ",
+        ),
+        ("POST /networks/create", swarm, "403", "swarm is not active"),
+        ("POST /networks/create", r#"{"Name":"x","Driver":"nope"}"#, "404", "could not find plugin nope"),
+        (
+            "POST /networks/create",
+            r#"{"Name":"x","IPAM":{"Driver":"nope"}}"#,
+            "404",
+            "could not find plugin nope",
+        ),
+        ("GET /networks/web", "", "200", "\"Config\":[{\"Subnet\":\"10.9.0.0/24\"}]"),
+        ("GET /networks/web", "", "200", "\"Labels\":{\"name\":\"x\"}"),
+        ("GET /networks/web?verbose=maybe", "", "400", "invalid value for verbose: maybe"),
+        ("GET /networks/web?scope=swarm", "", "404", "network web not found"),
+        ("GET /networks?filters=%7B%22label%22:%5B%22name%22%5D%7D", "", "200", "\"Name\":\"web\""),
+        ("GET /networks?filters=%7B%22type%22:%5B%22x%22%5D%7D", "", "400", "invalid filter: 'type'='x'"),
+        ("GET /networks?filters=%7B%22until%22:%5B%221h%22%5D%7D", "", "400", "invalid filter 'until'"),
+        ("POST /networks/web/connect", join, "404", "No such container: none-such"),
+        ("POST /networks/web/disconnect", join, "404", "No such container: none-such"),
+        ("POST /networks/prune", "", "200", "{\"NetworksDeleted\":null}"),
+        ("DELETE /networks/web", "", "204", ""),
+        ("DELETE /networks/web", "", "404", "network web not found"),
+    ] {
+        let headers = if body.is_empty() { "" } else { json };
+        let answer = daemon.ask(request, headers, body).await;
+        assert_eq!(answer.status(), status, "{request} {body}: {}", answer.body);
+        assert!(answer.body.contains(part), "{request} {body}: {}", answer.body);
+    }
+    daemon.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_absent_says_so() {
     let daemon = Daemon::start().await;

@@ -23,6 +23,8 @@ pub(super) struct Kernel {
     pub(super) links: std::result::Result<Links, String>,
     pub(super) firewall: std::result::Result<Option<Firewall>, String>,
     pub(super) ports: HostPorts,
+    /// The name of the firewall's table.
+    table: String,
     mark: String,
     /// Whether the host is made a router where a network needs one.
     forwards: bool,
@@ -41,6 +43,7 @@ impl Kernel {
         Self {
             links: Links::open().map_err(words),
             firewall: mode.map(|mode| Firewall::open(&table, mode)).transpose().map_err(words),
+            table,
             ports: HostPorts::default(),
             mark: format!("{FAMILY}{engine_id}:"),
             forwards: config.ip_forward,
@@ -126,7 +129,9 @@ impl Kernel {
             }
             match self.firewall()? {
                 Some(table) => table.guard_others(v6)?,
-                None => tracing::warn!("forwarding was turned on, and no firewall of ours guards other links"),
+                None => {
+                    tracing::warn!("forwarding was turned on, and no firewall of ours guards other links")
+                }
             }
         }
         Ok(())
@@ -172,7 +177,10 @@ impl Kernel {
 
     /// Makes the firewall's table anew for these networks; without any, it is taken away.
     pub(super) fn replace_table(&self, networks: &[Arc<Network>], ports: &[Published]) -> Result<()> {
-        let Some(table) = self.firewall()? else { return Ok(()) };
+        let Some(table) = self.firewall()? else {
+            // One from before the firewall was turned off would go on ruling.
+            return Ok(Firewall::open(&self.table, Mode::Docker)?.clear()?);
+        };
         let entries: Vec<_> = networks.iter().filter_map(|network| firewall_entry(network)).collect();
         match entries.is_empty() {
             true => table.clear()?,
@@ -213,7 +221,8 @@ pub(super) enum Owner {
 /// What to do when another daemon's bridge is in the way.
 pub(super) fn foreign_daemon(link: &str) -> Error {
     Error::conflict(format!(
-        "the bridge {link} belongs to another boxship daemon: give this one a bridge of its own with --bridge"
+        "the bridge {link} belongs to another boxship daemon: give this one a bridge of its own with --bridge, or, if the \
+         other is gone for good, remove what it left: ip link delete {link}"
     ))
 }
 

@@ -208,7 +208,7 @@ impl Bridge {
     /// One option. What Docker's driver doesn't know it ignores, and so is it here.
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let failed = |why: &str| Error::invalid(format!("failed to parse {key} value: {value} ({why})"));
-        let switch = || go::boolean(value).map_err(|_| failed("invalid syntax"));
+        let switch = || go::boolean(value).map_err(|why| failed(&why));
         match key {
             BRIDGE_NAME => self.link = link_name(value)?,
             MTU => self.mtu = mtu(value).map_err(|why| failed(&why))?,
@@ -266,7 +266,7 @@ fn mtu(value: &str) -> std::result::Result<u32, String> {
     match value.parse::<u32>() {
         Ok(mtu) if mtu == 0 || (68..=65_535).contains(&mtu) => Ok(mtu),
         Ok(_) => Err("it must be between 68 and 65535".to_owned()),
-        Err(_) => Err("invalid syntax".to_owned()),
+        Err(_) => Err(format!("strconv.Atoi: parsing {value:?}: invalid syntax")),
     }
 }
 
@@ -310,12 +310,12 @@ mod tests {
             (
                 "bridge",
                 &[(MTU, "x")],
-                "failed to parse com.docker.network.driver.mtu value: x (invalid syntax)",
+                "failed to parse com.docker.network.driver.mtu value: x (strconv.Atoi: parsing \"x\": invalid syntax)",
             ),
             (
                 "bridge",
                 &[(icc, "so")],
-                "failed to parse com.docker.network.bridge.enable_icc value: so (invalid syntax)",
+                "failed to parse com.docker.network.bridge.enable_icc value: so (strconv.ParseBool: parsing \"so\": invalid syntax)",
             ),
             (
                 "bridge",

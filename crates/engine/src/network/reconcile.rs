@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::kernel::Owner;
 use super::model::{BRIDGE, Network};
 use super::rows::Phase;
-use super::{Networks, predefined};
+use super::{FirewallMode, Networks, predefined};
 use crate::Result;
 
 impl Networks {
@@ -96,7 +96,10 @@ impl Networks {
         }
         match self.kernel.replace_table(&made, ports) {
             Ok(()) => made.iter().for_each(|network| self.set_made(&network.id)),
-            Err(error) if made.is_empty() => tracing::debug!(%error, "no firewall"),
+            Err(error) if made.is_empty() || self.config.firewall == FirewallMode::Off => {
+                tracing::debug!(%error, "no firewall");
+                made.iter().for_each(|network| self.set_made(&network.id));
+            }
             Err(error) => self.obstacle(format!("the firewall's table can't be set up: {error}")),
         }
     }
