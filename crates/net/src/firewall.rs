@@ -21,13 +21,16 @@ use crate::{Error, Result};
 
 mod elements;
 mod flows;
+mod honest;
 mod last_resort;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use elements::Route;
+use honest::Pair;
 use last_resort::LastResort;
+use table::Shape;
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct Firewall {
     table: String,
     mode: Mode,
     connection: Connection,
+    /// For the pair of honest mode.
+    links: Connection,
     last_resort: LastResort,
     state: Mutex<State>,
 }
@@ -98,7 +103,8 @@ impl Firewall {
         let _ = connection.socket().set_buffers(SEND_BUFFER);
         let state = State { wanted: Wanted::default(), made: false };
         let last_resort = LastResort::open(table);
-        Ok(Self { table: table.to_owned(), mode, connection, last_resort, state: Mutex::new(state) })
+        let links = Connection::open(Protocol::Route)?;
+        Ok(Self { table: table.to_owned(), mode, connection, links, last_resort, state: Mutex::new(state) })
     }
 
     /// How published ports meet the host's own rules.
@@ -109,8 +115,8 @@ impl Firewall {
     /// Makes the table anew, with these networks and ports and nothing else. One transaction: what is published before
     /// and after is so without a gap.
     pub fn replace(&self, networks: &[Network], ports: &[Published]) -> Result<()> {
-        let mut wanted = Wanted::default();
-        wanted.networks = networks.iter().map(|network| (network.bridge.clone(), network.clone())).collect();
+        let networks = networks.iter().map(|network| (network.bridge.clone(), network.clone())).collect();
+        let mut wanted = Wanted { networks, ..Wanted::default() };
         wanted.add(ports)?;
         let mut state = self.state();
         wanted.guarded = state.wanted.guarded.clone();
@@ -168,9 +174,17 @@ impl Firewall {
         let mut batch = self.batch();
         batch.change(&Change::AddTable);
         batch.change(&Change::DeleteTable);
+        let pair = Pair::of(&self.table);
+        let honest = pair.exists(&self.links)?;
+        if honest {
+            honest::tables(&mut batch, None);
+        }
         batch.commit(&self.connection)?;
         state.wanted = Wanted::default();
         state.made = false;
+        if honest {
+            pair.remove(&self.links)?;
+        }
         self.last_resort.set(&[])
     }
 
@@ -180,8 +194,8 @@ impl Firewall {
         let routes: BTreeSet<Route> = ports.iter().map(Route::from).collect();
         let before = state.wanted.only(&routes);
         let done = change(&mut state.wanted).and_then(|()| {
-            let after = state.wanted.elements_of(&routes);
-            self.turn(&mut state, before.elements_of(&routes), after)
+            let after = self.elements_of(&state.wanted, &routes);
+            self.turn(&mut state, self.elements_of(&before, &routes), after)
         });
         if done.is_err() {
             state.wanted.routes.retain(|route, _| !routes.contains(route));
@@ -225,20 +239,32 @@ impl Firewall {
 
     /// The whole table in one transaction.
     fn rebuild(&self, state: &mut State) -> Result<()> {
-        self.whole(&state.wanted).commit(&self.connection)?;
+        let pair = Pair::of(&self.table);
+        let out = match self.mode {
+            Mode::Honest => Some(pair.ensure(&self.links)?),
+            Mode::Docker => None,
+        };
+        // A daemon before this one may have been honest.
+        let was_honest = out.is_none() && pair.exists(&self.links)?;
+        let mut batch = self.whole(&state.wanted);
+        if out.is_some() || was_honest {
+            honest::tables(&mut batch, out);
+        }
+        batch.commit(&self.connection)?;
         state.made = true;
-        Ok(())
+        if was_honest { pair.remove(&self.links) } else { Ok(()) }
     }
 
     fn whole(&self, wanted: &Wanted) -> Batch<'_> {
         let mut batch = self.batch();
+        let shape = Shape { guarded: wanted.guarded.clone(), admitted_from: self.admitted_from() };
         for change in [Change::AddTable, Change::DeleteTable, Change::AddTable] {
             batch.change(&change);
         }
-        for (set, id) in table::sets().iter().zip(1..) {
+        for (set, id) in table::sets(&shape).iter().zip(1..) {
             batch.change(&Change::AddSet(set, id));
         }
-        let chains = table::chains(&wanted.guarded);
+        let chains = table::chains(&shape);
         for chain in &chains {
             batch.change(&Change::AddChain(chain));
             for rule in &chain.rules {
@@ -246,7 +272,7 @@ impl Firewall {
             }
         }
         let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
-        elements.extend(wanted.routes.iter().flat_map(|(route, ports)| elements::of_route(route, ports)));
+        elements.extend(self.elements_of(wanted, &wanted.routes.keys().copied().collect()));
         elements.sort();
         batch.elements(&elements, true);
         batch
@@ -255,6 +281,20 @@ impl Firewall {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves nothing half done here: `wanted` is set only after the kernel's word.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admitted_from(&self) -> Option<String> {
+        (self.mode == Mode::Honest).then(|| Pair::of(&self.table).back)
+    }
+
+    fn elements_of(&self, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<Element> {
+        let known = routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?)));
+        let mut found: Vec<Element> =
+            known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect();
+        if self.mode == Mode::Honest {
+            found.extend(elements::asked(&found));
+        }
+        found
     }
 
     fn batch(&self) -> Batch<'_> {
@@ -306,11 +346,6 @@ impl Wanted {
     fn only(&self, routes: &BTreeSet<Route>) -> Wanted {
         let known = routes.iter().filter_map(|route| Some((*route, self.routes.get(route)?.clone())));
         Wanted { routes: known.collect(), ..Wanted::default() }
-    }
-
-    fn elements_of(&self, routes: &BTreeSet<Route>) -> Vec<Element> {
-        let known = routes.iter().filter_map(|route| Some((route, self.routes.get(route)?)));
-        known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect()
     }
 
     fn remove(&mut self, ports: &[Published]) {

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::Network;
 use super::table::{
-    BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS, PORTS_AT, RANGES, RANGES_AT,
-    SUBNETS, UNPROTECTED, of,
+    ASKED, ASKED_AT, BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS, PORTS_AT,
+    RANGES, RANGES_AT, SUBNETS, UNPROTECTED, of,
 };
 use crate::nft::rule::Family;
 use crate::nft::set::{Element, Key};
@@ -136,6 +136,21 @@ pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Eleme
 /// A port of a routed network.
 fn opened(route: &Route, port: u16) -> Element {
     Element::new(of(OPENED, family_of(route.address)), key_of(route, port))
+}
+
+/// What honest mode has to know besides: which ports are asked for at all.
+pub(crate) fn asked(elements: &[Element]) -> Vec<Element> {
+    let known = elements.iter().filter_map(|element| {
+        let (name, version) = element.set.split_at_checked(element.set.len().checked_sub(1)?)?;
+        let set = match name {
+            PORTS | RANGES => ASKED,
+            PORTS_AT | RANGES_AT => ASKED_AT,
+            _ => return None,
+        };
+        let end = element.end.clone().or(Some(element.key.clone()));
+        Some(Element { set: format!("{set}{version}"), key: element.key.clone(), end, value: Vec::new() })
+    });
+    known.collect()
 }
 
 fn single(route: &Route, host_port: u16, port: u16) -> Element {

@@ -60,9 +60,9 @@ pub(super) fn give_way(connection: &Connection, ports: &[Published]) -> Result<(
         }
         remove(connection, family, None, |original, reply| {
             original.protocol == Protocol::Udp.number()
-                && udp.iter().any(|port| {
-                    port.host_port == original.destination_port && port.address != reply.source
-                })
+                && udp
+                    .iter()
+                    .any(|port| port.host_port == original.destination_port && port.address != reply.source)
         })?;
     }
     Ok(())

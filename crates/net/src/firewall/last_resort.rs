@@ -46,7 +46,9 @@ impl LastResort {
     /// For the table of a name.
     pub(super) fn open(table: &str) -> Self {
         let connection = Connection::open(Protocol::Xfrm)
-            .inspect_err(|error| tracing::warn!(%error, "networks are open while the firewall's table is missing"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "networks are open while the firewall's table is missing"),
+            )
             .ok();
         Self { connection, priority: priority_of(table) }
     }
@@ -114,7 +116,8 @@ fn mark() -> [u8; 8] {
 
 /// Behind all that an administrator would write, different for each table (FNV-1a).
 fn priority_of(table: &str) -> u32 {
-    let hash = table.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash =
+        table.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash | 0x8000_0000
 }
 

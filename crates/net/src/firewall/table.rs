@@ -6,12 +6,16 @@
 use std::collections::BTreeSet;
 
 use crate::nft::object::{Base, Chain, Hook, Kind};
-use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, Rule, Verdict};
+use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict};
 use crate::nft::set::{Part, Set};
 
 /// Says "this table has seen the packet" on its way from routing to the forward chain; what guards against a missing
 /// table looks for it. No other bit of the mark is touched, and it is cleared before anybody else sees it.
 pub(crate) const SEEN: u32 = 1 << 13;
+
+/// Says "the host's own rules let the packet in" from the end of the input hook to the copying behind it, see
+/// [`super::honest`].
+pub(crate) const ADMITTED: u32 = 1 << 12;
 
 /// Bridges of all networks.
 pub(crate) const BRIDGES: &str = "bridges";
@@ -47,8 +51,22 @@ pub(crate) const RANGES_AT: &str = "ranges_at";
 /// Address, protocol and port of containers of routed networks that may be reached there.
 pub(crate) const OPENED: &str = "opened";
 
+/// Protocol and range of published ports; only for honest mode, which has to know them apart from where they lead.
+pub(crate) const ASKED: &str = "asked";
+/// The same for one local address.
+pub(crate) const ASKED_AT: &str = "asked_at";
+
+/// How a table is made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shape {
+    /// Families that forward for containers only: others' packets are dropped.
+    pub(crate) guarded: BTreeSet<Family>,
+    /// The link by which packets come that the host's own rules have let in (honest mode).
+    pub(crate) admitted_from: Option<String>,
+}
+
 /// The sets and maps.
-pub(crate) fn sets() -> Vec<Set> {
+pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
     let plain = |name: &str, key: &[Part]| Set {
         name: name.to_owned(),
         key: key.to_vec(),
@@ -74,6 +92,10 @@ pub(crate) fn sets() -> Vec<Set> {
         sets.push(plain(&of(OPENED, family), &at));
         sets.push(Set { value: to.clone(), ..plain(&of(PORTS, family), &everywhere) });
         sets.push(Set { value: to, ..plain(&of(PORTS_AT, family), &at) });
+        if shape.admitted_from.is_some() {
+            sets.push(interval(ASKED, &everywhere));
+            sets.push(interval(ASKED_AT, &at));
+        }
         sets.push(Set { value: vec![address], ..interval(RANGES, &everywhere) });
         sets.push(Set { value: vec![address], ..interval(RANGES_AT, &at) });
     }
@@ -81,19 +103,11 @@ pub(crate) fn sets() -> Vec<Set> {
 }
 
 /// The chains, those that are jumped to before those that jump.
-pub(crate) fn chains(guarded: &BTreeSet<Family>) -> Vec<Chain> {
-    vec![
-        guard(),
-        publish(),
-        seen(),
-        arriving(),
-        from_internal(),
-        input(),
-        ours(),
-        forward(guarded),
-        output(),
-        leaving(),
-    ]
+pub(crate) fn chains(shape: &Shape) -> Vec<Chain> {
+    let mut chains = vec![guard(shape), publish(), seen(), arriving(shape), from_internal(), input(), ours()];
+    chains.extend(shape.admitted_from.as_deref().map(admitted));
+    chains.extend([forward(&shape.guarded), output(), leaving()]);
+    chains
 }
 
 fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
@@ -101,8 +115,11 @@ fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
 }
 
 /// Before connection tracking: addresses that cannot honestly be there.
-fn guard() -> Chain {
-    let mut rules = vec![Rule::new().from_interface("lo").accept()];
+fn guard(shape: &Shape) -> Chain {
+    let mut rules = vec![Rule::new().arrived_by("lo").accept()];
+    if let Some(link) = &shape.admitted_from {
+        rules.push(Rule::new().arrived_by(link).accept());
+    }
     for family in Family::BOTH {
         let (source, destination) = (Field::Source(family), Field::Destination(family));
         let (loopback, prefix) = match family {
@@ -110,12 +127,12 @@ fn guard() -> Chain {
             Family::V6 => (loopback6(), 128),
         };
         rules.push(
-            Rule::of(family).is_in(destination, &loopback, prefix).drop().comment("loopback from outside"),
+            Rule::of(family).prefixed(destination, &loopback, prefix).drop().comment("loopback from outside"),
         );
-        rules.push(Rule::of(family).is_in(source, &loopback, prefix).drop());
+        rules.push(Rule::of(family).prefixed(source, &loopback, prefix).drop());
         if family == Family::V6 {
             // Neighbour discovery: link-local sources, and none at all while an address is probed. Neither is forwarded.
-            rules.push(Rule::of(family).is_in(source, &link_local(), 10).accept());
+            rules.push(Rule::of(family).prefixed(source, &link_local(), 10).accept());
             rules.push(Rule::of(family).equals(source, &[0; 16]).accept());
         }
         rules.push(
@@ -161,14 +178,40 @@ fn publish() -> Chain {
     Chain { name: "publish", base: None, rules }
 }
 
-fn arriving() -> Chain {
-    let rules = vec![Rule::new().to_this_host().verdict(Verdict::Jump("publish"))];
+fn arriving(shape: &Shape) -> Chain {
+    let rule = match &shape.admitted_from {
+        Some(link) => Rule::new().arrived_by(link),
+        None => Rule::new(),
+    };
+    let rules = vec![rule.destined_here().verdict(Verdict::Jump("publish"))];
     Chain { name: "arriving", base: base(Kind::Nat, Hook::Prerouting, -100), rules }
 }
 
-/// The host's own connections to published ports.
+/// What the host's own input rules have let through to a published port.
+fn admitted(link: &str) -> Chain {
+    let mut rules = vec![
+        Rule::new().arrived_by("lo").accept(),
+        // What comes back untranslated would go round and round.
+        Rule::new().arrived_by(link).accept(),
+    ];
+    for family in Family::BOTH {
+        let port = [Field::L4proto, Field::DestinationPort];
+        let at = [Field::Destination(family), Field::L4proto, Field::DestinationPort];
+        let new = || Rule::of(family).state(NEW).destined_here();
+        rules.push(new().within(&at, &of(ASKED_AT, family)).set_mark(ADMITTED));
+        rules.push(new().within(&port, &of(ASKED, family)).set_mark(ADMITTED));
+    }
+    Chain { name: "admitted", base: base(Kind::Filter, Hook::Input, super::honest::PRIORITY), rules }
+}
+
+/// The host's own connections to published ports. Not `::1`: an answer would have to come back from a bridge to `::1`,
+/// which the kernel drops there (IPv6 has no route_localnet).
 fn output() -> Chain {
-    let rules = vec![Rule::new().to_this_host().verdict(Verdict::Jump("publish"))];
+    let to_loopback = Rule::of(Family::V6).equals(Field::Destination(Family::V6), &loopback6());
+    let rules = vec![
+        to_loopback.verdict(Verdict::Return),
+        Rule::new().destined_here().verdict(Verdict::Jump("publish")),
+    ];
     Chain { name: "output", base: base(Kind::Nat, Hook::Output, -100), rules }
 }
 
@@ -197,11 +240,11 @@ fn from_internal() -> Chain {
             Family::V4 => (&[224, 0, 0, 0], 4),
             Family::V6 => (&[0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 8),
         };
-        rules.push(Rule::of(family).is_in(destination, multicast, prefix).verdict(Verdict::Return));
+        rules.push(Rule::of(family).prefixed(destination, multicast, prefix).verdict(Verdict::Return));
     }
     rules.push(
         Rule::of(Family::V6)
-            .is_in(Field::Destination(Family::V6), &link_local(), 10)
+            .prefixed(Field::Destination(Family::V6), &link_local(), 10)
             .verdict(Verdict::Return),
     );
     rules.push(Rule::new().drop());
@@ -266,7 +309,7 @@ fn leaving() -> Chain {
             let from_loopback = Rule::of(family).within(&[Field::OutName], BRIDGES);
             rules.push(
                 from_loopback
-                    .is_in(source, &[127, 0, 0, 0], 8)
+                    .prefixed(source, &[127, 0, 0, 0], 8)
                     .masquerade()
                     .comment("from localhost to a published port"),
             );

@@ -16,10 +16,11 @@ const END: u16 = 17;
 /// nfnetlink's number of nftables.
 pub(crate) const SUBSYSTEM: u16 = 10;
 
-/// A transaction being written, all of it about one table.
+/// A transaction being written, all of it about tables of one name.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
-    family: TableFamily,
+    /// Whose table the next changes are about.
+    pub(crate) family: TableFamily,
     table: &'a str,
     messages: Vec<Message>,
 }

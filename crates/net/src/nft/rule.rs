@@ -5,6 +5,8 @@ use super::attribute::Attributes;
 
 /// Bit of `ct state`: belongs to nothing known.
 pub(crate) const INVALID: u32 = 1;
+/// Bit of `ct state`: the first packet of a flow.
+pub(crate) const NEW: u32 = 8;
 /// Bits of `ct state`: established or related.
 pub(crate) const KNOWN: u32 = 2 | 4;
 /// Bit of `ct status`: the destination was translated.
@@ -96,7 +98,6 @@ const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
-const CT_ZONE: u32 = 17;
 const PAYLOAD_NETWORK: u32 = 1;
 const PAYLOAD_TRANSPORT: u32 = 2;
 const RTN_LOCAL: u32 = 2;
@@ -131,19 +132,14 @@ impl Rule {
     }
 
     /// `FIELD ADDRESS/PREFIX`.
-    pub(crate) fn is_in(self, field: Field, address: &[u8], prefix: u32) -> Self {
+    pub(crate) fn prefixed(self, field: Field, address: &[u8], prefix: u32) -> Self {
         let mask: Vec<u8> = (0..field.bytes()).map(|byte| mask_byte(prefix, byte)).collect();
         self.load(&[field]).bitwise(&mask, &vec![0; mask.len()]).compare(EQUAL, address)
     }
 
     /// `iifname "NAME"`.
-    pub(crate) fn from_interface(self, name: &str) -> Self {
+    pub(crate) fn arrived_by(self, name: &str) -> Self {
         self.equals(Field::InName, &interface_name(name))
-    }
-
-    /// `iifname != "NAME"`.
-    pub(crate) fn not_from_interface(self, name: &str) -> Self {
-        self.load(&[Field::InName]).compare(NOT_EQUAL, &interface_name(name))
     }
 
     /// `FIELD . FIELD @SET`.
@@ -157,7 +153,7 @@ impl Rule {
     }
 
     /// `fib daddr type local`.
-    pub(crate) fn to_this_host(self) -> Self {
+    pub(crate) fn destined_here(self) -> Self {
         self.equals(Field::DestinationKind, &RTN_LOCAL.to_ne_bytes())
     }
 
@@ -173,6 +169,11 @@ impl Rule {
 
     fn any_bit(self, field: Field, bits: u32) -> Self {
         self.load(&[field]).bitwise(&bits.to_ne_bytes(), &[0; 4]).compare(NOT_EQUAL, &[0; 4])
+    }
+
+    /// `meta mark & BIT != 0`.
+    pub(crate) fn marked(self, bit: u32) -> Self {
+        self.any_bit(Field::Mark, bit)
     }
 
     /// `meta mark set meta mark | BIT`: no other bit changes.
@@ -193,29 +194,10 @@ impl Rule {
         })
     }
 
-    /// `ct zone set ZONE`.
-    pub(crate) fn set_zone(self, zone: u16) -> Self {
-        const KEY: u16 = 2;
-        const SREG: u16 = 4;
-        self.immediate(FIRST, &zone.to_ne_bytes()).push("ct", |data| {
-            data.number(KEY, CT_ZONE).number(SREG, FIRST);
-        })
-    }
-
-    /// `counter`.
-    pub(crate) fn count(self) -> Self {
-        self.push("counter", |_| ())
-    }
-
     /// `dnat to FIELD . FIELD map @MAP`, the map giving an address and, if `port`, a port after it.
     pub(crate) fn dnat_by(self, family: Family, fields: &[Field], map: &str, port: bool) -> Self {
         let port = port.then(|| register(family.bytes()));
         self.load(fields).look_up(map, false, true).dnat(family, FIRST, port)
-    }
-
-    /// `dnat to ADDRESS`, the port left as it is.
-    pub(crate) fn dnat_to(self, family: Family, address: &[u8]) -> Self {
-        self.immediate(FIRST, address).dnat(family, FIRST, None)
     }
 
     /// `dnat to ADDRESS:PORT`.
@@ -229,21 +211,13 @@ impl Rule {
     }
 
     fn dnat(self, family: Family, address: u32, port: Option<u32>) -> Self {
-        self.nat(1, family, address, port)
-    }
-
-    /// `snat to ADDRESS`.
-    pub(crate) fn snat_to(self, family: Family, address: &[u8]) -> Self {
-        self.immediate(FIRST, address).nat(0, family, FIRST, None)
-    }
-
-    fn nat(self, kind: u32, family: Family, address: u32, port: Option<u32>) -> Self {
+        const DESTINATION: u32 = 1;
         const TYPE: u16 = 1;
         const FAMILY: u16 = 2;
         const ADDRESS: u16 = 3;
         const PORT: u16 = 5;
         self.push("nat", |data| {
-            data.number(TYPE, kind).number(FAMILY, family.number().into()).number(ADDRESS, address);
+            data.number(TYPE, DESTINATION).number(FAMILY, family.number().into()).number(ADDRESS, address);
             if let Some(port) = port {
                 data.number(PORT, port);
             }

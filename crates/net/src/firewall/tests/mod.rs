@@ -319,3 +319,80 @@ fn flows_end_with_their_port() {
     firewall.publish(&to("172.20.0.3")).unwrap();
     assert_eq!(ask().as_deref(), Some("two 10.9.0.2"));
 }
+
+const HOST_RULES: &str = "table inet host {
+    set friends { type ipv4_addr; elements = { 10.9.0.3 }; }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        iifname lo accept
+        ip protocol icmp accept
+        meta l4proto ipv6-icmp accept
+        ip saddr @friends meta l4proto { tcp, udp } th dport 8080-8082 accept
+        ip6 saddr fd09::77 meta l4proto { tcp, udp } th dport 8080 accept
+    }
+}
+";
+
+#[test]
+fn honest_mode_asks_the_hosts_own_rules() {
+    let world = World::new();
+    world.set("ipv4/conf/all/rp_filter", "1");
+    world.serve("one", 80);
+    world.ip("outside", "addr add fd09::77/64 dev eth0 nodad preferred_lft 0");
+    world.nft(HOST_RULES);
+    let mut ports = everywhere();
+    for protocol in [Tcp, Udp] {
+        ports.push(port(protocol, "0.0.0.0", 8090, "172.20.0.2", 80));
+        ports.push(port(protocol, "10.9.0.1", 8081, "172.20.0.2", 80));
+    }
+    let honest = world.inside("host", || {
+        let honest = Firewall::open("boxship", Mode::Honest).unwrap();
+        honest.replace(&[network(0), network(1)], &ports).unwrap();
+        honest
+    });
+    let listing = world.listing();
+    world.nft(&format!("flush ruleset\n{listing}"));
+    assert_eq!(world.listing(), listing, "nft reads what it lists");
+
+    for protocol in [Tcp, Udp] {
+        for (source, address, expect) in [
+            ("10.9.0.2", "10.9.0.1:8080", None),
+            ("10.9.0.3", "10.9.0.1:8080", Some("one 10.9.0.3")),
+            ("10.9.0.3", "10.9.0.1:8081", Some("one 10.9.0.3")),
+            ("10.9.0.3", "10.9.0.1:8090", None),
+            ("fd09::2", "[fd09::1]:8080", None),
+            ("fd09::77", "[fd09::1]:8080", Some("one fd09::77")),
+        ] {
+            let said = world.ask_from("outside", Some(source), address, protocol).ok();
+            assert_eq!(said.as_deref(), expect, "{source} asks {address} {protocol:?}");
+        }
+        // The host itself is not asked; a container is.
+        for (member, address, expect) in [
+            ("host", "127.0.0.1:8080", Some("one 172.20.0.1")),
+            ("host", "10.9.0.1:8090", Some("one 10.9.0.1")),
+            ("three", "10.9.0.1:8080", None),
+        ] {
+            let said = world.ask(member, address, protocol).ok();
+            assert_eq!(said.as_deref(), expect, "{member} asks {address} {protocol:?}");
+        }
+    }
+    world.exec("host", "nft add element inet host friends { 172.21.0.2, 172.20.0.3, 172.20.0.2 }");
+    answers(&world, "three", "10.9.0.1:8080", "one 172.20.0.1");
+    answers(&world, "two", "10.9.0.1:8080", "one 172.20.0.1");
+    answers(&world, "one", "10.9.0.1:8080", "one 172.20.0.1");
+
+    // From honest to Docker's way and away: nothing of it is left.
+    world.inside("host", || {
+        honest.unpublish(&ports).unwrap();
+        let docker = Firewall::open("boxship", Mode::Docker).unwrap();
+        docker.replace(&[network(0)], &ports).unwrap();
+    });
+    assert!(!world.ip("host", "link").contains("boxship-a"));
+    assert!(!world.listing().contains("table ip boxship"));
+    assert_eq!(
+        world.ask_from("outside", Some("10.9.0.2"), "10.9.0.1:8080", Tcp).as_deref(),
+        Ok("one 10.9.0.2"),
+        "past the host's rules"
+    );
+}
