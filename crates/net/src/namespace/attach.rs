@@ -3,6 +3,7 @@
 //! step fails the link is removed.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use boxship_sys::Errno;
 use ipnet::IpNet;
@@ -10,10 +11,10 @@ use ipnet::IpNet;
 use super::{Attachment, Kind, Namespace};
 use crate::link::Links;
 use crate::netlink::Message;
-use crate::rtnetlink::address;
 use crate::rtnetlink::link::{
     self, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_LINK, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, Link,
 };
+use crate::rtnetlink::{address, route};
 use crate::{Error, MacAddress, Result, sysctl};
 
 pub(super) fn attach(namespace: &Namespace, host: &Links, attachment: &Attachment) -> Result<()> {
@@ -177,10 +178,39 @@ fn set_up(
     // The kernel refuses addresses of a family that was turned off.
     let without_v6 = parameters.iter().rfind(|parameter| parameter.name[3] == "disable_ipv6");
     let without_v6 = without_v6.is_some_and(|parameter| parameter.value != "0");
-    let addresses = attachment.addresses.iter().filter(|net| !(without_v6 && matches!(net, IpNet::V6(_))));
-    let mut orders: Vec<_> = addresses.map(|net| address::add(name, link.index, *net)).collect();
+    let mut addresses = attachment.addresses.clone();
+    addresses.retain(|net| !(without_v6 && matches!(net, IpNet::V6(_))));
+    let mut orders: Vec<_> = addresses.iter().map(|net| address::add(name, link.index, *net)).collect();
     orders.push(link::change(name, Some(true)));
-    namespace.connection.batch(&mut orders)
+    namespace.connection.batch(&mut orders)?;
+    wait_until_usable(namespace, host, &attachment.kind, &addresses);
+    Ok(())
+}
+
+/// Two things are left to workers of the kernel. Until one has noted that a cable has two ends the bridge drops what
+/// comes through; until another has finished with an IPv6 address the container drops what is sent to it. Who asks for
+/// a neighbour in that moment gets no answer and asks again only a second later. Mostly both are done by now: newer
+/// kernels note the ends of a cable when it is looked at.
+fn wait_until_usable(namespace: &Namespace, host: &Links, kind: &Kind, addresses: &[IpNet]) {
+    let passes =
+        |name: &str| !matches!(link::by_name(&host.connection, name), Ok(Some(link)) if !link.passes);
+    if let Kind::Veth { host_name, bridge, .. } = kind {
+        // A first port plugs in the bridge, hence the order.
+        look_until(|| passes(host_name));
+        look_until(|| passes(bridge));
+    }
+    let v6 = addresses.iter().map(IpNet::addr).filter(|address| address.is_ipv6());
+    v6.for_each(|address| look_until(|| route::is_local(&namespace.connection, address)));
+}
+
+/// Looks until something is so, for ten milliseconds at most: a bridge that the administrator has put down stays so.
+fn look_until(is_so: impl Fn() -> bool) {
+    for _ in 0..50 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
 }
 
 /// The host's end as a port of the bridge: marked, without addresses, then up.

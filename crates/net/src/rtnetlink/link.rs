@@ -12,6 +12,7 @@ const IFLA_IFNAME: u16 = 3;
 pub(crate) const IFLA_MTU: u16 = 4;
 pub(crate) const IFLA_LINK: u16 = 5;
 pub(crate) const IFLA_MASTER: u16 = 10;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 pub(crate) const IFLA_IFALIAS: u16 = 20;
 const IFLA_STATS64: u16 = 23;
@@ -31,6 +32,8 @@ const ADDR_GEN_MODE_NONE: u8 = 1;
 /// Leaves statistics out of what is told of a link: they are most of it.
 const SKIP_STATISTICS: u32 = 1 << 3;
 const IFF_UP: u32 = 1;
+const IF_OPER_UNKNOWN: u8 = 0;
+const IF_OPER_UP: u8 = 6;
 const IFF_LOOPBACK: u32 = 8;
 /// Length of the fixed part, `struct ifinfomsg`.
 const FIXED: usize = 16;
@@ -47,6 +50,8 @@ pub(crate) struct Link {
     pub mtu: u32,
     pub up: bool,
     pub loopback: bool,
+    /// Whether packets pass: it is up, plugged in, and the kernel has taken note of that.
+    pub passes: bool,
     pub master: Option<u32>,
     /// Sixty-four-bit statistics in the kernel's order, when they were asked for.
     pub statistics: Vec<u64>,
@@ -158,6 +163,9 @@ fn read(received: &Received<'_>) -> Option<Link> {
             IFLA_ADDRESS => link.mac = attribute.array().map(MacAddress),
             IFLA_MTU => link.mtu = attribute.u32().unwrap_or_default(),
             IFLA_MASTER => link.master = attribute.u32(),
+            IFLA_OPERSTATE => {
+                link.passes = matches!(attribute.u8(), Some(IF_OPER_UNKNOWN | IF_OPER_UP)) && link.up;
+            }
             IFLA_LINKINFO => {
                 let kind = attribute.nested().find(IFLA_INFO_KIND);
                 link.kind = kind.and_then(|kind| kind.text()).unwrap_or_default().to_owned();

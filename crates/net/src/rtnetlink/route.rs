@@ -68,6 +68,19 @@ pub(crate) fn list(connection: &Connection, v6: bool) -> Result<Vec<Route>> {
     connection.dump(&question, |received| read(&received))
 }
 
+/// Whether packets to an address are taken in here.
+pub(crate) fn is_local(connection: &Connection, address: IpAddr) -> bool {
+    const TYPE_LOCAL: u8 = 2;
+    let mut fixed = [0; FIXED];
+    let octets = octets(address);
+    (fixed[0], fixed[1]) = (family(address.is_ipv6()), if address.is_ipv6() { 128 } else { 32 });
+    let mut question = Message::new("look up route", format!("to {address}"), RTM_GETROUTE, 0);
+    question.raw(&fixed).bytes(RTA_DST, &octets);
+    let kind = |received: Received<'_>| received.fixed::<FIXED>().map(|fixed| fixed[7]);
+    // That there is no route at all is an error.
+    matches!(connection.ask(&question, kind), Ok(Some(TYPE_LOCAL)))
+}
+
 fn read(received: &Received<'_>) -> Option<Route> {
     let fixed: &[u8; FIXED] = received.fixed().filter(|_| received.kind == RTM_NEWROUTE)?;
     let [family, length, _, _, table, protocol, _, kind, ..] = *fixed;
