@@ -15,6 +15,9 @@ use crate::shim_link::Launcher;
 use crate::spec::Host;
 use crate::{EngineConfig, Error, Kind, Result, error::blocking, reconcile};
 
+/// How many network namespaces are kept ready.
+const NAMESPACES: usize = 3;
+
 /// The door to everything: clone it freely.
 #[derive(Clone)]
 pub struct Engine {
@@ -41,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) launcher: Launcher,
     /// All networks. What touches the kernel is blocking.
     pub(crate) networks: Networks,
+    /// Network namespaces made ahead of need.
+    pub(crate) namespaces: boxship_net::pool::Pool,
     /// Who answers to which name on which network.
     pub(crate) names: Arc<crate::network::names::Directory>,
     /// What the host offers.
@@ -79,6 +84,7 @@ impl Engine {
                 launcher,
                 networks,
                 names: Arc::default(),
+                namespaces: boxship_net::pool::Pool::new(NAMESPACES),
                 id,
                 closing: AtomicBool::new(false),
             })

@@ -87,6 +87,15 @@ fn owner(configuration: &Configuration) -> Owner<'_> {
     }
 }
 
+/// Whether other containers live in this one's network namespace.
+fn is_shared(engine: &Engine, id: &str) -> bool {
+    engine.inner.registry.all().iter().filter(|other| other.state().is_alive()).any(|other| {
+        let configuration = other.configuration();
+        let joined = configuration.host_config.network_mode.container();
+        joined.is_some_and(|name| engine.inner.registry.find(name).is_ok_and(|donor| donor.id == id))
+    })
+}
+
 /// The engine's side of a container's network.
 fn around<'a>(engine: &'a Engine, container: &'a str) -> Surroundings<'a> {
     Surroundings { networks: &engine.inner.networks, names: &engine.inner.names, container }
@@ -131,7 +140,7 @@ pub(super) fn create(engine: &Engine, configuration: &Configuration) -> Result<O
     }
     let places = lease_all(engine, configuration)?;
     let around = around(engine, &configuration.id);
-    Sandbox::create(around, places.clone()).map(Some).inspect_err(|_| {
+    Sandbox::create(around, &engine.inner.namespaces, places.clone()).map(Some).inspect_err(|_| {
         places.iter().for_each(|place| place.release(around.networks));
     })
 }
@@ -391,7 +400,9 @@ impl Driver {
         let file = self.run_folder().join(FILE);
         let lowered = blocking(move || {
             let remains = sandbox.lower(around(&engine, &id));
-            tokio::task::spawn_blocking(move || remains.clear(&engine.inner.networks));
+            if is_shared(&engine, &id) {
+                remains.clear(&engine.inner.networks);
+            }
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
                 _ => Ok(()),

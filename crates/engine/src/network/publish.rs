@@ -1,7 +1,7 @@
 //! Published ports: from what a container asks for to what is held on the host and told to the firewall. The choice is
 //! pure; [`hold`] takes the host's ports.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use boxship_api::container::{Config, HostConfig};
 use boxship_net::ports::{Held, HostPorts, Protocol, Published, Wanted};
@@ -198,7 +198,7 @@ pub(crate) fn is_relayed(port: &Published) -> bool {
 
 /// Whether a port is only opened at the container's own address: no port of the host leads to it.
 pub(crate) fn is_routed(port: &Published) -> bool {
-    port.host_address == port.address && port.host_port == port.port
+    port.host_address == port.address
 }
 
 /// Those the firewall carries.
@@ -223,7 +223,7 @@ pub(crate) fn hold(
         let mut host_port = 0;
         if !addresses.is_empty() {
             let wanted = Wanted { protocol: wish.protocol, addresses, first: wish.first, last: wish.last };
-            let got = ports.hold(&wanted).map_err(|error| taken(error, &wish, &places))?;
+            let got = ports.hold(&wanted).map_err(|error| taken(ports, &error, &wish, &places))?;
             host_port = got.port;
             held.push(got);
         }
@@ -263,25 +263,36 @@ pub(crate) fn hold_again(ports: &HostPorts, published: &[Published]) -> Vec<Held
     held
 }
 
-/// Docker's words for a port that is taken.
-fn taken(error: boxship_net::Error, wish: &Wish, places: &[(IpAddr, Door)]) -> Error {
-    use crate::Kind;
-    match (&error, places.first()) {
-        (boxship_net::Error::PortInUse { .. }, Some((host, door))) => {
-            let range = match (wish.first, wish.last) {
-                (0, 0) => String::new(),
-                (first, last) if first == last => format!("{first}:"),
-                (first, last) => format!("{first}-{last}:"),
-            };
-            let (host, inner) = (bracketed(*host), bracketed(door.address));
-            Error::internal(format!(
-                "failed to bind host port for {host}:{range}{inner}:{}/{}: address already in use",
-                wish.port,
-                word(wish.protocol)
-            ))
-        }
-        _ => Error::new(Kind::Internal, crate::error::with_causes(&error)),
+/// Docker's words for a port that can't be had: another container's of ours, or another program's.
+fn taken(ports: &HostPorts, error: &boxship_net::Error, wish: &Wish, places: &[(IpAddr, Door)]) -> Error {
+    use boxship_net::Error as Net;
+    let (text, reason) = match error {
+        Net::PortInUse { address, .. } => (address, "address already in use".to_owned()),
+        Net::PortRefused { address, errno, .. } => (address, boxship_sys::error::text(*errno)),
+        _ => return Error::internal(crate::error::with_causes(error)),
+    };
+    let refused = text.parse::<SocketAddr>().ok();
+    let of_ours = refused.filter(|_| matches!(error, Net::PortInUse { .. })).and_then(|refused| {
+        let mut held = ports.held(wish.protocol, refused.port()).into_iter();
+        held.find(|held| held.is_ipv4() == refused.is_ipv4())
+            .map(|held| SocketAddr::new(held, refused.port()))
+    });
+    if let Some(held) = of_ours {
+        return Error::internal(format!("Bind for {held} failed: port is already allocated"));
     }
+    let place = places.iter().find(|(host, _)| refused.is_none_or(|refused| refused.ip() == *host));
+    let Some((host, door)) = place.or(places.first()) else { return Error::internal(reason) };
+    let range = match (wish.first, wish.last) {
+        (0, 0) => String::new(),
+        (first, last) if first == last => format!("{first}:"),
+        (first, last) => format!("{first}-{last}:"),
+    };
+    let (host, inner) = (bracketed(*host), bracketed(door.address));
+    let protocol = word(wish.protocol);
+    Error::internal(format!(
+        "failed to bind host port for {host}:{range}{inner}:{}/{protocol}: {reason}",
+        wish.port
+    ))
 }
 
 fn bracketed(address: IpAddr) -> String {
@@ -399,7 +410,7 @@ mod tests {
         let error = boxship_net::Error::PortInUse { address: "0.0.0.0:8080".into(), protocol: "tcp" };
         let places = [("0.0.0.0".parse().unwrap(), door("172.17.0.2"))];
         assert_eq!(
-            taken(error, &wish, &places).to_string(),
+            taken(&HostPorts::default(), &error, &wish, &places).to_string(),
             "failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use"
         );
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boxship_net::namespace::Namespace;
+use boxship_net::pool::Pool;
 use boxship_net::ports::{Held, Published};
 use boxship_net::resolver::{Resolver, Settings, Upstream};
 
@@ -53,9 +54,9 @@ impl Sandbox {
     }
 
     /// For a new run: in a namespace of its own when there will be interfaces.
-    pub(crate) fn create(around: Surroundings<'_>, places: Vec<Place>) -> Result<Self> {
+    pub(crate) fn create(around: Surroundings<'_>, namespaces: &Pool, places: Vec<Place>) -> Result<Self> {
         let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
-        let namespace = if needed { Some(Namespace::create()?) } else { None };
+        let namespace = if needed { Some(namespaces.take()?) } else { None };
         Ok(Self::new(around, namespace, places))
     }
 
@@ -299,20 +300,20 @@ impl Sandbox {
             }
             place.release(around.networks);
         }
-        Remains { links, _namespace: self.namespace }
+        Remains { links, namespace: self.namespace }
     }
 }
 
 /// Links that nothing passes any more. The kernel takes some twenty milliseconds to remove one, which nobody should
-/// have to wait for.
+/// have to wait for: it does so by itself when the last hold on the namespace goes, which is ours, unless other
+/// containers have joined it.
 pub(crate) struct Remains {
     links: Vec<String>,
-    /// Kept until they are gone: the kernel would remove them with it, in its own time.
-    _namespace: Option<Namespace>,
+    namespace: Option<Namespace>,
 }
 
 impl Remains {
-    /// Removes them. Blocking.
+    /// Removes them from a namespace that others live on in. Blocking.
     pub(crate) fn clear(self, networks: &Networks) {
         for link in &self.links {
             let removed = networks.links().and_then(|links| Ok(links.remove(link)?));
@@ -320,6 +321,7 @@ impl Remains {
                 tracing::warn!(link, %error, "interface not removed");
             }
         }
+        drop(self.namespace);
     }
 }
 
