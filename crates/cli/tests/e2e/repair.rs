@@ -10,10 +10,24 @@ use crate::wire::{address, answers, host, serve, silent, works};
 /// Links, addresses, routes and rules of the host.
 fn state(host: &Host) -> String {
     let look = |line: &str| host.home().shell(line).ok().to_string();
-    // Numbers of links and link-local addresses differ from one bridge to the next.
+    // Without what the kernel makes and changes by itself, at leisure.
     let addresses = look("ip -o address show scope global | awk '{print $2, $4}' | sort");
-    let routes = look("ip route show table all | grep -v broadcast | sort");
+    let routes = look("ip route show table all | grep -v -e broadcast -e multicast -e fe80 | sed 's/ linkdown//' | sort");
     format!("{}\n{addresses}\n{routes}\n{}", host.home().links().join("\n"), host.home().rules())
+}
+
+/// Waits until the host is in this state again; panics with what is there too much and too little.
+#[track_caller]
+fn again(host: &Host, before: &str) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let mut now = state(host);
+    while now != before && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+        now = state(host);
+    }
+    let more: Vec<&str> = now.lines().filter(|line| !before.lines().any(|one| one == *line)).collect();
+    let less: Vec<&str> = before.lines().filter(|line| !now.lines().any(|one| one == *line)).collect();
+    assert!(now == before, "too much: {more:#?}\ntoo little: {less:#?}\n{now}");
 }
 
 fn veths(host: &Host) -> usize {
@@ -33,7 +47,7 @@ fn two_hundred_rounds_leave_what_there_was() {
         host.run(&format!("run --rm --network {network} -p 8080:80 -p 9000-9003:9000-9003/udp busybox true"))
             .ok();
     }
-    crate::eventually("all is as it was", || state(&host) == before);
+    again(&host, &before);
     answers(host.outside(), &format!("{}:8081", HOME[0]), "stays");
 }
 
@@ -81,7 +95,7 @@ fn a_restart_after_a_kill_at_any_moment_repairs() {
         let ids = host.boxship(["ps", "-aq", "--filter", "name=w"]).ok().to_string();
         let _ = host.boxship(["rm", "-f"].into_iter().chain(ids.split_whitespace()));
         host.run("network prune -f").ok();
-        crate::eventually("only what runs is left", || state(&host) == before);
+        again(&host, &before);
     }
     silent(host.outside(), &format!("{}:8082", HOME[0]));
 }
