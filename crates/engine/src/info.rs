@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use boxship_api as api;
-use boxship_api::system::{Commit, Info, PluginsInfo, RegistryServiceConfig, Runtime, VersionResponse};
+use boxship_api::system::{
+    Commit, FirewallInfo, Info, PluginsInfo, RegistryServiceConfig, Runtime, VersionResponse,
+};
 use boxship_api::timestamp::Timestamp;
 
 use crate::container::state::Status;
@@ -91,9 +93,18 @@ impl Engine {
             runc_commit: self.commit(),
             init_commit: self.commit(),
             security_options: self.security_options(),
+            firewall_backend: self.firewall_told(),
             warnings: warnings(&controllers, self.inner.networks.obstacles()),
             ..Info::default()
         })
+    }
+
+    /// Whose firewall it is, and how published ports meet the host's own rules.
+    fn firewall_told(&self) -> Option<FirewallInfo> {
+        let table = self.inner.networks.firewall().ok()??;
+        let honest = table.mode() == boxship_net::firewall::Mode::Honest;
+        let info = if honest { vec![["Mode".to_owned(), "honest".to_owned()]] } else { Vec::new() };
+        Some(FirewallInfo { driver: "nftables".into(), info })
     }
 
     fn commit(&self) -> Commit {

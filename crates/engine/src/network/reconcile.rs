@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use boxship_net::ports::Published;
 use ipnet::IpNet;
 
-use super::kernel::Owner;
+use super::kernel::{Owner, foreign_daemon};
 use super::model::{BRIDGE, Network};
 use super::rows::Phase;
 use super::{FirewallMode, Networks, predefined};
@@ -82,10 +82,17 @@ impl Networks {
         let mut made = Vec::new();
         for network in self.list() {
             let Some(bridge) = network.bridge() else { continue };
-            let unused = network.is_default_bridge()
-                && !matches!(self.kernel.owner(&bridge.link), Ok(Owner::We | Owner::Administrator));
-            if unused {
-                continue;
+            if network.is_default_bridge() {
+                match self.kernel.owner(&bridge.link) {
+                    Ok(Owner::We | Owner::Administrator) => {}
+                    Ok(Owner::Nobody) => continue,
+                    Ok(Owner::OtherDaemon) => {
+                        self.obstacle(foreign_daemon(&bridge.link).to_string());
+                        continue;
+                    }
+                    // Told among the obstacles already.
+                    Err(_) => continue,
+                }
             }
             match self.kernel.ensure_link(&network) {
                 Ok(()) => made.push(network.clone()),
