@@ -2,9 +2,6 @@
 
 /// Names, of which any may also stand behind `container`, `image` or `system`, and one sentence.
 const ABSENT: &[(&[&str], &str)] = &[
-    (&["push"], "export the image with 'save' and import it elsewhere with 'load'"),
-    (&["login", "logout"], "images are pulled with the credentials in ~/.docker/config.json"),
-    (&["search"], "look for images on the registry's own pages and name them to 'pull'"),
     (
         &["build", "buildx", "builder", "bake"],
         "build images with another tool and bring them in with 'pull' or 'load'; small changes can be kept with 'commit'",
@@ -13,7 +10,6 @@ const ABSENT: &[(&[&str], &str)] = &[
     (&["volume"], "keep data in folders of the host with --volume /folder:/folder"),
     (&["cp"], "use 'exec' with tar, or a folder of the host that both see (--volume)"),
     (&["export"], "use 'commit' and 'save', or 'exec' with tar"),
-    (&["manifest"], "images of several platforms are assembled where they are built"),
     (&["context"], "name the daemon with -H or DOCKER_HOST"),
     (&["plugin"], "the engine has no plugins; everything it can do is in its one executable"),
     (&["trust"], "pull an image by its digest to be sure of what it is"),
@@ -31,7 +27,7 @@ pub fn find(words: &[String]) -> Option<(String, &'static str)> {
     let first = words.first()?.as_str();
     let second = words.get(1).map(String::as_str).unwrap_or_default();
     match (first, second) {
-        ("container", "cp" | "export") | ("image", "push" | "build") => {
+        ("container", "cp" | "export") | ("image", "build") => {
             Some((format!("{first} {second}"), known(second)?))
         }
         _ => Some((first.to_string(), known(first)?)),

@@ -19,6 +19,8 @@ pub enum Operands {
     Exactly(usize),
     /// This many or more.
     AtLeast(usize),
+    /// This many or fewer.
+    AtMost(usize),
     /// From this many to that many.
     Between(usize, usize),
 }
@@ -68,6 +70,7 @@ impl Command {
             Operands::None if given > 0 => "accepts no arguments".to_string(),
             Operands::Exactly(n) if given != n => format!("requires {n} argument{}", plural(n)),
             Operands::AtLeast(n) if given < n => format!("requires at least {n} argument{}", plural(n)),
+            Operands::AtMost(n) if given > n => format!("requires at most {n} argument{}", plural(n)),
             Operands::Between(low, high) if given < low || given > high => {
                 format!("requires at least {low} and at most {high} arguments")
             }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use boxship_client::Client;
 
+use crate::credentials::Credentials;
 use crate::failure::{Failure, Result};
 use crate::flags::Parsed;
 use crate::globals::Globals;
@@ -35,6 +36,11 @@ impl Invocation {
         }
         let client = self.globals.client(&self.program).await?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    /// The user's credentials for registries.
+    pub fn credentials(&self) -> Credentials {
+        Credentials::open(&self.globals.config_folder())
     }
 
     /// Prints to standard output. A reader that has gone away ends the command, silently.

@@ -10,6 +10,7 @@ mod autostart;
 mod client_role;
 mod command;
 mod commands;
+mod credentials;
 mod detach;
 mod failure;
 mod flags;

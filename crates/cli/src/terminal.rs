@@ -18,21 +18,45 @@ pub struct Raw(());
 impl Raw {
     /// Every key goes to the container, ctrl-c among them.
     pub fn enter() -> io::Result<Raw> {
-        let input = io::stdin();
-        let before = termios::tcgetattr(&input)?;
+        let before = termios::tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
-        *BEFORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(before);
-        HOOK.call_once(|| {
-            let usual = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |what| {
-                restore();
-                usual(what);
-            }));
-        });
-        termios::tcsetattr(&input, OptionalActions::Now, &raw)?;
+        change(before, &raw)?;
         Ok(Raw(()))
     }
+}
+
+/// Hides what is typed on the terminal of standard input as long as it lives: a password.
+pub struct Hidden(());
+
+impl Hidden {
+    /// From here on.
+    pub fn enter() -> io::Result<Hidden> {
+        let before = termios::tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(termios::LocalModes::ECHO);
+        change(before, &hidden)?;
+        Ok(Hidden(()))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Sets the terminal, to be put right on every way out.
+fn change(before: Termios, to: &Termios) -> io::Result<()> {
+    *BEFORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(before);
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |what| {
+            restore();
+            usual(what);
+        }));
+    });
+    Ok(termios::tcsetattr(io::stdin(), OptionalActions::Now, to)?)
 }
 
 impl Drop for Raw {

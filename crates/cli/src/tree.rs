@@ -1,7 +1,7 @@
 //! Which commands there are, and the help that lists them.
 
 use crate::command::{Command, Group};
-use crate::commands::{container, image, inspect, network, registry, system};
+use crate::commands::{account, container, image, inspect, network, registry, system};
 use crate::flags;
 use crate::globals;
 
@@ -19,7 +19,11 @@ const COMMON: &[&Command] = &[
     &container::exec::EXEC,
     &container::ls::PS,
     &image::pull::PULL,
+    &image::push::PUSH,
     &image::ls::IMAGES,
+    &account::login::LOGIN,
+    &account::logout::LOGOUT,
+    &image::search::SEARCH,
     &system::version::VERSION,
     &system::info::INFO,
 ];
@@ -95,6 +99,7 @@ const IMAGE: Group = Group {
         (&["ls", "list"], &image::ls::IMAGES),
         (&["prune"], &image::prune::PRUNE),
         (&["pull"], &image::pull::PULL),
+        (&["push"], &image::push::PUSH),
         (&["rm", "remove", "rmi"], &image::rm::RMI),
         (&["save"], &image::save::SAVE),
         (&["tag"], &image::tag::TAG),

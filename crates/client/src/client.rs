@@ -180,10 +180,22 @@ impl Client {
         query: Query,
         body: Option<&impl Serialize>,
     ) -> Result<Body> {
+        self.request_with(method, path, query, &[], body).await
+    }
+
+    /// The same with headers of its own (credentials for a registry).
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        query: Query,
+        headers: &[(header::HeaderName, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Body> {
         let body = body.map(serde_json::to_vec).transpose().map_err(|e| Error::Answer(e.to_string()))?;
         let body = body.map(Bytes::from);
         loop {
-            let request = self.prepare(&method, path, &query, body.clone(), &[])?;
+            let request = self.prepare(&method, path, &query, body.clone(), headers)?;
             match self.exchange(request).await {
                 Err(error) if self.adopt_older(&error) || self.revived(&error).await => continue,
                 other => return other.map(Body::new),

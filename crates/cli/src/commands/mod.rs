@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod account;
 pub mod container;
 pub mod image;
 pub mod inspect;

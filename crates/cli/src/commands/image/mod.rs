@@ -7,21 +7,45 @@ pub mod ls;
 pub mod progress;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod rm;
 pub mod save;
+pub mod search;
 pub mod tag;
 
 use std::path::Path;
 
-use boxship_client::Client;
+use boxship_api::auth::AuthConfig;
+use boxship_client::{Body, Client, Query};
+use http::{HeaderName, Method};
 
+use crate::credentials;
 use crate::failure::{Failure, Result};
+use crate::invocation::Invocation;
+
+/// The header that carries a user's credentials for a registry.
+const AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
 /// The path of a request about an image. A name's slashes stay: the API's routes expect them.
 pub fn path(name: &str, what: &str) -> String {
     let name: Vec<String> = name.split('/').map(Client::segment).collect();
     let what = if what.is_empty() { String::new() } else { format!("/{what}") };
     format!("/images/{}{what}", name.join("/"))
+}
+
+/// A request that the daemon passes on to a registry, with the user's credentials for it.
+async fn ask_registry(
+    invocation: &Invocation,
+    method: Method,
+    path: &str,
+    query: Query,
+    domain: &str,
+) -> Result<Body> {
+    // Whoever can't be told who asks, asks as nobody: public images need no more.
+    let header =
+        invocation.credentials().header(domain).or_else(|_| credentials::encode(&AuthConfig::default()))?;
+    let client = invocation.client().await?;
+    Ok(client.request_with(method, path, query, &[(AUTH, &header)], None::<&()>).await?)
 }
 
 /// `--platform` as the API takes it where it wants JSON.

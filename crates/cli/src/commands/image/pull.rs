@@ -77,6 +77,5 @@ async fn ask(invocation: &Invocation, reference: &Reference) -> Result<Body> {
         .set("fromImage", reference.familiar_name())
         .maybe("tag", tag)
         .maybe("platform", invocation.parsed.filled("platform"));
-    let client = invocation.client().await?;
-    Ok(client.request(Method::POST, "/images/create", query, None::<&()>).await?)
+    super::ask_registry(invocation, Method::POST, "/images/create", query, reference.domain()).await
 }

@@ -1,0 +1,4 @@
+//! A user's accounts at registries.
+
+pub mod login;
+pub mod logout;
