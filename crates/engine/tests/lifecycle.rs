@@ -68,12 +68,11 @@ fn main() {
 }
 
 fn run(wanted: &str) {
-    // A network of its own: bridges and rules of engines stay out of the host's.
-    boxship_sys::namespace::unshare(boxship_sys::namespace::Kind::Network.flag())
-        .expect("a network namespace");
-    boxship_sys::namespace::bring_loopback_up().expect("loopback");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for (name, test) in TESTS.iter().filter(|(name, _)| name.contains(wanted)) {
+        // A network of its own: bridges and rules of engines stay out of the host's, and out of each other's.
+        boxship_sys::namespace::unshare(boxship_sys::namespace::Kind::Network.flag()).expect("a namespace");
+        boxship_sys::namespace::bring_loopback_up().expect("loopback");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let began = Instant::now();
         let folder = tempfile::tempdir().expect("a folder");
         let before = boxship_testkit::leaks::Snapshot::take();
