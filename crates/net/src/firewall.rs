@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use crate::netlink::{Connection, Protocol};
 use crate::nft::batch::Batch;
 use crate::nft::object::{Change, TableFamily};
+use crate::nft::read;
 use crate::nft::rule::Family;
 use crate::nft::set::Element;
 use crate::ports::Published;
@@ -23,9 +24,11 @@ mod elements;
 mod flows;
 mod honest;
 mod last_resort;
+mod surroundings;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use elements::Route;
 use honest::Pair;
@@ -80,6 +83,8 @@ struct State {
     wanted: Wanted,
     /// Whether the table was made by us since we began.
     made: bool,
+    /// Its chains and rules as the kernel told them then: what they should still be.
+    fixed: Vec<Option<Vec<Vec<u8>>>>,
 }
 
 /// What the table should hold.
@@ -101,7 +106,11 @@ impl Firewall {
         let connection = Connection::open(Protocol::Netfilter)?;
         // Without the right to it the buffers stay small; what is asked later is refused with a better word.
         let _ = connection.socket().set_buffers(SEND_BUFFER);
-        let state = State { wanted: Wanted::default(), made: false };
+        // What an earlier daemon knew of the time before it is in its table.
+        let guarded =
+            table::guarded(&read::fixed_parts(&connection, TableFamily::Inet, table)?.unwrap_or_default());
+        let wanted = Wanted { guarded, ..Wanted::default() };
+        let state = State { wanted, made: false, fixed: Vec::new() };
         let last_resort = LastResort::open(table);
         let links = Connection::open(Protocol::Route)?;
         Ok(Self { table: table.to_owned(), mode, connection, links, last_resort, state: Mutex::new(state) })
@@ -252,12 +261,13 @@ impl Firewall {
         }
         batch.commit(&self.connection)?;
         state.made = true;
+        state.fixed = self.fixed_parts()?;
         if was_honest { pair.remove(&self.links) } else { Ok(()) }
     }
 
     fn whole(&self, wanted: &Wanted) -> Batch<'_> {
         let mut batch = self.batch();
-        let shape = Shape { guarded: wanted.guarded.clone(), admitted_from: self.admitted_from() };
+        let shape = self.shape(wanted);
         for change in [Change::AddTable, Change::DeleteTable, Change::AddTable] {
             batch.change(&change);
         }
@@ -271,16 +281,25 @@ impl Firewall {
                 batch.change(&Change::AddRule(chain.name, rule));
             }
         }
-        let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
-        elements.extend(self.elements_of(wanted, &wanted.routes.keys().copied().collect()));
-        elements.sort();
-        batch.elements(&elements, true);
+        batch.elements(&self.all_elements(wanted), true);
         batch
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves nothing half done here: `wanted` is set only after the kernel's word.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shape(&self, wanted: &Wanted) -> Shape {
+        Shape { guarded: wanted.guarded.clone(), admitted_from: self.admitted_from() }
+    }
+
+    /// Every element that the table should have, those of a set together.
+    fn all_elements(&self, wanted: &Wanted) -> Vec<Element> {
+        let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
+        elements.extend(self.elements_of(wanted, &wanted.routes.keys().copied().collect()));
+        elements.sort();
+        elements
     }
 
     fn admitted_from(&self) -> Option<String> {
@@ -336,6 +355,27 @@ impl Wanted {
                 Some((route.address, *inside))
             })
             .any(|to| to != (port.address, port.port))
+    }
+
+    fn published(&self) -> Vec<Published> {
+        let bridge_of = |address| {
+            let networks = self.networks.values();
+            let mut at =
+                networks.filter(|network| network.subnets.iter().any(|subnet| subnet.contains(&address)));
+            at.next().map(|network| network.bridge.clone()).unwrap_or_default()
+        };
+        let of_route = |(route, ports): (&Route, &BTreeSet<(u16, u16)>)| -> Vec<Published> {
+            let one = |(host_port, port): &(u16, u16)| Published {
+                protocol: route.protocol,
+                host_address: route.host_address,
+                host_port: *host_port,
+                address: route.address,
+                port: *port,
+                bridge: bridge_of(route.address),
+            };
+            ports.iter().map(one).collect()
+        };
+        self.routes.iter().flat_map(of_route).collect()
     }
 
     fn subnets(&self) -> Vec<IpNet> {

@@ -22,6 +22,7 @@ mod rtnetlink;
 #[cfg(test)]
 mod scratch;
 mod sysctl;
+pub mod why;
 
 pub use error::{Error, Result};
 pub use mac::MacAddress;

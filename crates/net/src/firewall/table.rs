@@ -287,9 +287,25 @@ fn forward(guarded: &BTreeSet<Family>) -> Chain {
         Rule::new().within(&[Field::OutName], BRIDGES).verdict(Verdict::Jump("ours")),
     ];
     for family in guarded {
-        rules.push(Rule::of(*family).drop().comment("forwarding is on for containers only"));
+        rules.push(Rule::of(*family).drop().comment(only_for_containers(*family)));
     }
     Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, 0), rules }
+}
+
+fn only_for_containers(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4 is forwarded for containers only",
+        Family::V6 => "IPv6 is forwarded for containers only",
+    }
+}
+
+/// The families for which a table (its rules as the kernel has them) forwards for containers only.
+pub(crate) fn guarded(parts: &[Vec<u8>]) -> BTreeSet<Family> {
+    let says = |part: &Vec<u8>, comment: &str| {
+        part.windows(comment.len()).any(|window| window == comment.as_bytes())
+    };
+    let is_guarded = |family: &Family| parts.iter().any(|part| says(part, only_for_containers(*family)));
+    Family::BOTH.into_iter().filter(is_guarded).collect()
 }
 
 /// Sources: the host's own for what leaves a network, the bridge's where the answer would not come back otherwise.

@@ -6,5 +6,6 @@
 pub(crate) mod attribute;
 pub(crate) mod batch;
 pub(crate) mod object;
+pub(crate) mod read;
 pub(crate) mod rule;
 pub(crate) mod set;

@@ -1,0 +1,140 @@
+//! Watching over the table: when another program flushes it, deletes it or changes something in it, it is made anew.
+//!
+//! The kernel tells every change of every table, and after each transaction which process it was. What is not ours and
+//! touched a table of our name leads to a look at the table; only when it isn't what it should be is it made again, so
+//! that a repair never calls for the next one.
+
+use std::sync::{Arc, Weak};
+
+use boxship_sys::Errno;
+use boxship_sys::netlink::{RECEIVE_BUFFER, Socket};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Firewall, State, table};
+use crate::netlink::{Protocol, attributes, messages};
+use crate::nft::attribute::Attributes;
+use crate::nft::object::TableFamily;
+use crate::nft::read::{self, Item, Notice};
+use crate::nft::set::Element;
+use crate::{Error, Result};
+
+const NFNLGRP_NFTABLES: u32 = 7;
+/// How long the thread outlives the firewall at most.
+const GLANCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+impl Firewall {
+    /// Watches over the table on a thread of its own, until the firewall is dropped. `on_repaired` hears a sentence
+    /// each time the table had to be made anew: who changed what. Call it where the table lives (its network
+    /// namespace).
+    pub fn watch(self: &Arc<Self>, on_repaired: impl Fn(&str) + Send + 'static) -> Result<()> {
+        let listen = || {
+            let socket = Socket::listen(Protocol::Netfilter, &[NFNLGRP_NFTABLES])?;
+            // Small buffers lose notices sooner, which is noticed and only costs a look.
+            let _ = socket.set_buffers(4 << 20);
+            Ok(socket)
+        };
+        let socket = listen().map_err(|source| Error::Kernel {
+            operation: "listen to",
+            object: "nftables".into(),
+            source,
+        })?;
+        let watched = Arc::downgrade(self);
+        let thread = std::thread::Builder::new().name("firewall-watch".into());
+        let spawned = thread.spawn(move || keep_watch(&socket, &watched, &on_repaired));
+        spawned.map(drop).map_err(|error| Error::Invalid(format!("start firewall-watch: {error}")))
+    }
+
+    /// Makes the table anew if it isn't what it should be; tells what was wrong.
+    pub fn repair(&self) -> Result<Option<String>> {
+        let mut state = self.state();
+        if !state.made {
+            return Ok(None);
+        }
+        let Some(wrong) = self.what_is_wrong(&state)? else { return Ok(None) };
+        self.rebuild(&mut state)?;
+        Ok(Some(wrong))
+    }
+
+    fn what_is_wrong(&self, state: &State) -> Result<Option<String>> {
+        let fixed = self.fixed_parts()?;
+        if fixed.first().is_none_or(Option::is_none) {
+            return Ok(Some(format!("table inet {} was deleted", self.table)));
+        }
+        if fixed != state.fixed {
+            return Ok(Some(format!("chains or rules of table {} were changed", self.table)));
+        }
+        let wanted = self.all_elements(&state.wanted);
+        for set in table::sets(&self.shape(&state.wanted)) {
+            let mut expected: Vec<Item> =
+                wanted.iter().filter(|element| element.set == set.name).flat_map(items_of).collect();
+            expected.sort();
+            if read::items(&self.connection, TableFamily::Inet, &self.table, &set.name)? != expected {
+                return Ok(Some(format!(
+                    "elements of {} in table inet {} were changed",
+                    set.name, self.table
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What never changes of the table, and of the small ones of honest mode.
+    pub(super) fn fixed_parts(&self) -> Result<Vec<Option<Vec<Vec<u8>>>>> {
+        let families = [TableFamily::Inet, TableFamily::Ip, TableFamily::Ip6];
+        let count = if self.admitted_from().is_some() { 3 } else { 1 };
+        let looks = families.into_iter().take(count);
+        looks.map(|family| read::fixed_parts(&self.connection, family, &self.table)).collect()
+    }
+}
+
+/// An element as the kernel will tell it.
+fn items_of(element: &Element) -> Vec<Item> {
+    let mut written = Attributes::default();
+    element.write(&mut written, true);
+    attributes(&written.0).filter_map(|item| read::item_of(item.nested())).collect()
+}
+
+fn keep_watch(socket: &Socket, watched: &Weak<Firewall>, on_repaired: &impl Fn(&str)) {
+    let mut buffer = vec![0; RECEIVE_BUFFER];
+    let mut touched = false;
+    while watched.strong_count() > 0 {
+        let mut waiting = [PollFd::new(socket, PollFlags::IN)];
+        if !matches!(poll(&mut waiting, Some(&GLANCE)), Ok(1..)) {
+            continue;
+        }
+        let suspect = match socket.receive(&mut buffer) {
+            Ok(length) => {
+                let Some(firewall) = watched.upgrade() else { return };
+                suspect(&firewall.table, &buffer[..length], &mut touched)
+            }
+            Err(error) if error.errno == Errno::AGAIN => None,
+            // Notices were lost: anything may have happened.
+            Err(_) => Some("another program".to_owned()),
+        };
+        if let (Some(suspect), Some(firewall)) = (suspect, watched.upgrade()) {
+            match firewall.repair() {
+                Ok(Some(wrong)) => on_repaired(&format!("{wrong} by {suspect}; it was made anew")),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the firewall's table cannot be repaired"),
+            }
+        }
+    }
+}
+
+/// Who, if somebody else than this process finished a transaction that touched tables of our name.
+fn suspect(table: &str, datagram: &[u8], touched: &mut bool) -> Option<String> {
+    let mut who = None;
+    for message in messages(datagram) {
+        match read::notice(&message) {
+            Some(Notice::Changed(name)) => *touched |= name == table,
+            Some(Notice::Done { process, name }) => {
+                let was_touched = std::mem::take(touched);
+                if was_touched && process != std::process::id() {
+                    who = Some(format!("{name} (process {process})"));
+                }
+            }
+            None => {}
+        }
+    }
+    who
+}
