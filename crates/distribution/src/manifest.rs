@@ -15,6 +15,8 @@ use crate::repository::{Fetched, Repository};
 const MAX_DEPTH: usize = 4;
 /// The longest configuration.
 pub(crate) const MAX_CONFIG: usize = 32 << 20;
+/// The longest archive of a layer (what the extractor takes).
+const MAX_LAYER: u64 = 256 << 30;
 /// overlayfs stacks 500 folders.
 const MAX_LAYERS: usize = 499;
 
@@ -122,6 +124,12 @@ fn check(manifest: &Manifest) -> Result<()> {
         }
     }
     for layer in &manifest.layers {
+        if layer.size > MAX_LAYER {
+            return Err(Error::invalid(format!(
+                "layer {} of {} bytes is too long",
+                layer.digest, layer.size
+            )));
+        }
         if layer.kind() == Media::Other {
             let kind = &layer.media_type;
             return Err(Error::told(Kind::Invalid, format!("unsupported layer media type {kind}")));

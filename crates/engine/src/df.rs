@@ -31,9 +31,19 @@ impl Engine {
         }
         if all || images {
             let list = ImageListOptions { shared_size: true, ..ImageListOptions::default() };
-            usage.images = Some(self.image_list(list).await?);
+            let mut images = self.image_list(list).await?;
             let store = self.store().clone();
-            usage.layers_size = blocking(move || Ok(store.usage()?)).await?.layers as i64;
+            let used = blocking(move || Ok(store.usage()?)).await?;
+            // What removing an image gives back: its unpacked layers, their archives and its documents.
+            for image in &mut images {
+                if let Some(disk) = used.images.iter().find(|disk| disk.id.to_string() == image.id) {
+                    image.size = (disk.size + disk.blobs) as i64;
+                    image.shared_size = (disk.shared + disk.shared_blobs) as i64;
+                }
+            }
+            usage.images = Some(images);
+            // Blobs on their way, or given up, are images' too: pruning images returns them.
+            usage.layers_size = (used.layers + used.blobs + used.partial) as i64;
         }
         // Nothing here makes volumes or build cache: there are none.
         usage.volumes = (all || volumes).then(Vec::new);

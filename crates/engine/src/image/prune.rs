@@ -1,4 +1,4 @@
-//! `POST /images/prune`: removes images that nobody uses, the nameless ones or all.
+//! `POST /images/prune`: removes images that nobody uses, the nameless ones or all, and what given up pulls have left.
 
 use boxship_api::Filters;
 use boxship_api::image::{DeleteResponseItem, PruneReport};
@@ -30,6 +30,8 @@ impl Engine {
                     deleted.extend(prune_one(&engine, &known, dangling));
                 }
             }
+            // Fetches that were given up; those that go on are held.
+            engine.store().prune_partials()?;
             let reclaimed = before.saturating_sub(used(engine.store())?);
             Ok(PruneReport {
                 images_deleted: Some(deleted).filter(|deleted| !deleted.is_empty()),
@@ -46,7 +48,7 @@ impl Engine {
 
 fn used(store: &Store) -> Result<u64> {
     let usage = store.usage()?;
-    Ok(usage.layers + usage.blobs)
+    Ok(usage.layers + usage.blobs + usage.partial)
 }
 
 fn until(filters: &Filters) -> Result<Option<Timestamp>> {

@@ -1,0 +1,245 @@
+//! Against Debian's docker-registry: plain, by TLS, with a password. Left out where it isn't installed.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use boxship_distribution::{Credentials, Event, Events, Push};
+use boxship_oci::reference::Reference;
+use boxship_store::{Expected, ImageLayer, NewImage};
+
+use super::fake::Fake;
+use super::house::{House, Image, archive, noise, settings};
+
+/// A running registry; ends with the test.
+struct Registry {
+    child: Child,
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_there() -> bool {
+    let there = Path::new("/usr/bin/docker-registry").exists();
+    if !there {
+        println!("docker-registry is not installed: left out");
+    }
+    there
+}
+
+fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Registry {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let root = folder.path().join("data");
+    let config = format!(
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: {address}\n{}{}",
+        root.display(),
+        http(folder.path()),
+        auth(folder.path())
+    );
+    let file = folder.path().join("config.yml");
+    std::fs::write(&file, config).unwrap();
+    let child = Command::new("/usr/bin/docker-registry")
+        .args([Path::new("serve"), &file])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let registry = Registry { child, address, folder };
+    for _ in 0..200 {
+        if std::net::TcpStream::connect(&registry.address).is_ok() {
+            return registry;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("the registry doesn't start");
+}
+
+fn nothing(_: &Path) -> String {
+    String::new()
+}
+
+/// A house with an image that came from a registry.
+async fn with_image(house: &House, image: &Image) -> Reference {
+    let fake = Fake::start(|_, answer| answer).await;
+    image.put(&fake, "app", "v1");
+    let name = format!("{}/app:v1", fake.address);
+    house.pull(&name).await.unwrap();
+    Reference::parse(&name).unwrap()
+}
+
+async fn push(house: &House, name: &str, credentials: Credentials) -> Result<Vec<Event>, String> {
+    let push = Push { reference: Reference::parse(name).unwrap(), credentials };
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(10_000);
+    let outcome = house.client.push(&push, &Events::new(sender)).await;
+    let mut told = Vec::new();
+    while let Some(event) = receiver.recv().await {
+        told.push(event);
+    }
+    outcome.map(|_| told).map_err(|error| error.to_string())
+}
+
+fn tag(house: &House, from: &Reference, to: &str) {
+    let id = house.store.images().by_name(from).unwrap().unwrap();
+    house.store.images().tag(&id, &Reference::parse(to).unwrap()).unwrap();
+}
+
+fn statuses(told: &[Event]) -> Vec<&str> {
+    told.iter().map(|event| event.status.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_mounted_and_pulled_again() {
+    if !is_there() {
+        return;
+    }
+    let registry = start(nothing, nothing);
+    let house = House::new();
+    let image = Image::new(&[archive("f", &noise(9_000_000, 1)), archive("g", b"small")], true);
+    let from = with_image(&house, &image).await;
+    let name = format!("{}/team/one:v1", registry.address);
+    tag(&house, &from, &name);
+    let told = push(&house, &name, Credentials::Anonymous).await.unwrap();
+    assert_eq!(statuses(&told).iter().filter(|status| **status == "Pushed").count(), 2, "{told:?}");
+    let aux = told.iter().find_map(|event| event.aux.clone()).unwrap();
+    let digest = boxship_oci::Digest::of(serde_json::to_vec(&image.manifest).unwrap());
+    assert_eq!(aux["Digest"], digest.to_string(), "the digest survives");
+    let again = push(&house, &name, Credentials::Anonymous).await.unwrap();
+    assert_eq!(statuses(&again).iter().filter(|status| **status == "Layer already exists").count(), 2);
+    let other = format!("{}/team/two:v1", registry.address);
+    tag(&house, &from, &other);
+    let mounted = push(&house, &other, Credentials::Anonymous).await.unwrap();
+    let words = "Mounted from team/one";
+    assert_eq!(statuses(&mounted).iter().filter(|status| **status == words).count(), 2, "{mounted:?}");
+    let elsewhere = House::new();
+    let (pulled, _) = elsewhere.pull(&other).await.unwrap();
+    assert_eq!(pulled[0].digest, digest);
+    assert!(elsewhere.file(&pulled[0], "f") == noise(9_000_000, 1));
+    let (all, _) = {
+        let reference = Reference::parse(&format!("{}/team/two", registry.address)).unwrap();
+        let pull =
+            boxship_distribution::Pull { reference, platform: None, credentials: Credentials::Anonymous };
+        let (sender, _receiver) = tokio::sync::mpsc::channel(1000);
+        (elsewhere.client.pull(&pull, &Events::new(sender)).await.unwrap(), ())
+    };
+    assert_eq!(all.len(), 1, "all tags");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_made_here_are_sent_compressed_and_evicted_archives_come_back() {
+    if !is_there() {
+        return;
+    }
+    let registry = start(nothing, nothing);
+    let house = House::new();
+    let plain = archive("f", &vec![7; 5_000_000]);
+    let name = format!("{}/made:here", registry.address);
+    make(&house, &plain, &name);
+    let told = push(&house, &name, Credentials::Anonymous).await.unwrap();
+    let aux = told.iter().find_map(|event| event.aux.clone()).unwrap();
+    assert_eq!(
+        push(&house, &name, Credentials::Anonymous).await.unwrap().iter().find_map(|e| e.aux.clone()),
+        Some(aux)
+    );
+    let other = House::new();
+    let (pulled, _) = other.pull(&name).await.unwrap();
+    assert_eq!(other.file(&pulled[0], "f"), vec![7; 5_000_000]);
+    let image = other.store.images().get(&pulled[0].id).unwrap();
+    assert!(image.layers[0].blob_size < 100_000);
+    // Not kept any more, fetched again when needed.
+    assert!(other.store.content().evict(0).unwrap() > 0);
+    assert!(other.store.content().size(&image.layers[0].blob).unwrap().is_none());
+    let lease = std::sync::Arc::new(other.store.lease());
+    other.client.complete(&image, None, &lease).await.unwrap();
+    assert_eq!(other.store.content().size(&image.layers[0].blob).unwrap(), Some(image.layers[0].blob_size));
+}
+
+/// An image of one plain layer, as `import` makes it.
+fn make(house: &House, plain: &[u8], name: &str) {
+    let store = &house.store;
+    let lease = store.lease();
+    let blob = store.content().put(plain, &lease).unwrap();
+    let expected = Expected { diff_id: None, verified: Some(&blob) };
+    let unpacked =
+        store.layers().unpack(&mut &plain[..], &[], expected, &Default::default(), &lease).unwrap();
+    let image = Image::new(&[plain.to_vec()], false);
+    let manifest = serde_json::to_vec(&image.manifest).unwrap();
+    let new = NewImage {
+        id: store.content().put(&image.config, &lease).unwrap(),
+        manifest: store.content().put(&manifest, &lease).unwrap(),
+        layers: vec![ImageLayer {
+            diff_id: blob.clone(),
+            chain_id: unpacked.layer().chain_id.clone(),
+            blob,
+            blob_size: plain.len() as u64,
+            media_type: boxship_oci::descriptor::OCI_LAYER.into(),
+        }],
+        parent: None,
+        names: vec![Reference::parse(name).unwrap()],
+        repo_digests: Vec::new(),
+    };
+    store.images().create(&[new], vec![unpacked]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_and_a_password() {
+    if !is_there() {
+        return;
+    }
+    let registry = start(
+        |folder| {
+            let made = Command::new("openssl")
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-days",
+                    "2",
+                    "-subj",
+                    "/CN=registry",
+                ])
+                .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"])
+                .current_dir(folder)
+                .output()
+                .unwrap();
+            assert!(made.status.success());
+            let path = folder.display();
+            format!("  tls: {{certificate: {path}/cert.pem, key: {path}/key.pem}}\n")
+        },
+        |folder| {
+            let made = Command::new("htpasswd").args(["-Bbn", "alice", "s3cret"]).output().unwrap();
+            std::fs::write(folder.join("htpasswd"), made.stdout).unwrap();
+            format!("auth:\n  htpasswd: {{realm: x, path: {}/htpasswd}}\n", folder.display())
+        },
+    );
+    let alice = |password: &str| Credentials::Password { user: "alice".into(), password: password.into() };
+    let certs = registry.folder.path().join("certs.d");
+    let host = certs.join(&registry.address);
+    std::fs::create_dir_all(&host).unwrap();
+    std::fs::copy(registry.folder.path().join("cert.pem"), host.join("ca.crt")).unwrap();
+    let mut settings = settings();
+    settings.hosts.folders = vec![certs];
+    let house = House::with(settings.clone());
+    let from = with_image(&house, &Image::new(&[archive("f", &noise(100_000, 1))], true)).await;
+    let name = format!("{}/app:v1", registry.address);
+    tag(&house, &from, &name);
+    assert_eq!(push(&house, &name, Credentials::Anonymous).await.unwrap_err(), "no basic auth credentials");
+    let wrong = push(&house, &name, alice("wrong")).await.unwrap_err();
+    assert_eq!(wrong, "unauthorized: authentication required");
+    push(&house, &name, alice("s3cret")).await.unwrap();
+    House::with(settings).pull_as(&name, alice("s3cret")).await.unwrap();
+    assert_eq!(house.client.login(&registry.address, &alice("s3cret")).await.unwrap(), None);
+    let refused = house.client.login(&registry.address, &alice("wrong")).await.unwrap_err();
+    assert!(refused.to_string().contains("unauthorized"), "{refused}");
+    // This very machine is insecure by rule: without the certificate it is not verified, and works.
+    House::new().pull_as(&name, alice("s3cret")).await.unwrap();
+}

@@ -1,0 +1,188 @@
+//! A registry in the test's own process that can be told to misbehave: HTTP by hand, so that every byte is its own.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use boxship_oci::Digest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub headers: HashMap<String, String>,
+    /// How many requests for this path came before.
+    pub nth: usize,
+}
+
+/// An answer, and how it is spoiled.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The connection ends after this many bytes of the body.
+    pub cut: Option<usize>,
+    /// Nothing more comes after this many bytes of the body.
+    pub stall: Option<usize>,
+    /// The body comes in pieces, each after a pause.
+    pub slow: Option<(usize, Duration)>,
+}
+
+impl Answer {
+    pub fn of(status: u16, body: impl Into<Vec<u8>>) -> Answer {
+        Answer { status, body: body.into(), ..Answer::default() }
+    }
+
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Answer {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+type Spoil = dyn Fn(&Seen, Answer) -> Answer + Send + Sync;
+
+#[derive(Default)]
+struct State {
+    documents: HashMap<String, (String, Vec<u8>)>,
+    seen: Vec<Seen>,
+    /// Bytes of blobs that were written to connections.
+    served: usize,
+}
+
+/// A running registry. It ends with the test's runtime.
+#[derive(Clone)]
+pub struct Fake {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Fake {
+    /// Starts one; `spoil` gets each request with the right answer.
+    pub async fn start(spoil: impl Fn(&Seen, Answer) -> Answer + Send + Sync + 'static) -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let fake = Fake { address, state: Arc::default() };
+        let (serving, spoil): (Fake, Arc<Spoil>) = (fake.clone(), Arc::new(spoil));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (serving, spoil) = (serving.clone(), spoil.clone());
+                tokio::spawn(async move { serving.connection(stream, &*spoil).await });
+            }
+        });
+        fake
+    }
+
+    pub fn put(&self, path: &str, kind: &str, bytes: impl Into<Vec<u8>>) {
+        self.state.lock().unwrap().documents.insert(path.to_owned(), (kind.to_owned(), bytes.into()));
+    }
+
+    pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.put(&format!("/v2/{repository}/blobs/{digest}"), "application/octet-stream", bytes);
+        digest
+    }
+
+    pub fn put_manifest(&self, repository: &str, tag: &str, kind: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        for name in [tag.to_owned(), digest.to_string()] {
+            self.put(&format!("/v2/{repository}/manifests/{name}"), kind, bytes);
+        }
+        digest
+    }
+
+    pub fn seen(&self, part: &str) -> Vec<Seen> {
+        let state = self.state.lock().unwrap();
+        state.seen.iter().filter(|seen| seen.path.contains(part)).cloned().collect()
+    }
+
+    pub fn served(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().served)
+    }
+
+    async fn connection(&self, mut stream: TcpStream, spoil: &Spoil) {
+        while let Some(seen) = self.request(&mut stream).await {
+            let answer = spoil(&seen, self.right(&seen));
+            if self.answer(&mut stream, &seen, answer).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn request(&self, stream: &mut TcpStream) -> Option<Seen> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.ok()?);
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let mut lines = text.lines();
+        let mut words = lines.next()?.split(' ');
+        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let headers: HashMap<String, String> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap_or(0));
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.ok()?;
+        let mut state = self.state.lock().unwrap();
+        let nth = state.seen.iter().filter(|seen| seen.path == path).count();
+        let seen = Seen { method, path, headers, nth };
+        state.seen.push(seen.clone());
+        Some(seen)
+    }
+
+    /// What a healthy registry answers.
+    fn right(&self, seen: &Seen) -> Answer {
+        if seen.path.starts_with("/v2/?") || seen.path == "/v2/" {
+            return Answer::of(200, "{}");
+        }
+        let path = seen.path.split('?').next().unwrap_or_default();
+        let state = self.state.lock().unwrap();
+        let Some((kind, bytes)) = state.documents.get(path) else {
+            let code = if path.contains("/manifests/") { "MANIFEST_UNKNOWN" } else { "BLOB_UNKNOWN" };
+            let words = code.to_lowercase().replace('_', " ");
+            return Answer::of(404, format!(r#"{{"errors":[{{"code":"{code}","message":"{words}"}}]}}"#));
+        };
+        let range = seen.headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+        let Some((start, end)) = range.and_then(|range| range.split_once('-')) else {
+            return Answer::of(200, bytes.clone()).header("content-type", kind);
+        };
+        let start: usize = start.parse().unwrap_or(0);
+        let end = end.parse().unwrap_or(bytes.len() - 1).min(bytes.len() - 1);
+        Answer::of(206, &bytes[start..=end])
+            .header("content-range", format!("bytes {start}-{end}/{}", bytes.len()))
+    }
+
+    async fn answer(&self, stream: &mut TcpStream, seen: &Seen, answer: Answer) -> Option<()> {
+        let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+        for (name, value) in &answer.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes()).await.ok()?;
+        if seen.method == "HEAD" {
+            return Some(());
+        }
+        let whole = answer.body.len();
+        let length = answer.cut.or(answer.stall).unwrap_or(whole).min(whole);
+        let (step, pause) = answer.slow.unwrap_or((64 << 10, Duration::ZERO));
+        for piece in answer.body[..length].chunks(step.max(1)) {
+            stream.write_all(piece).await.ok()?;
+            if seen.path.contains("/blobs/") {
+                self.state.lock().unwrap().served += piece.len();
+            }
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        if answer.stall.is_some() {
+            std::future::pending::<()>().await;
+        }
+        answer.cut.is_none().then_some(())
+    }
+}

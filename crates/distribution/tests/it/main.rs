@@ -1,0 +1,8 @@
+//! The client against registries: a faulty one made here (`fake`), and Debian's docker-registry where it is installed.
+
+mod debian;
+mod fake;
+mod faults;
+mod hostile;
+mod house;
+mod trust;
