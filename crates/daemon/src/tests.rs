@@ -202,6 +202,11 @@ async fn networks_come_and_go() {
         ("POST /networks/web/connect", join, "404", "No such container: none-such"),
         ("POST /networks/web/disconnect", join, "404", "No such container: none-such"),
         ("POST /networks/prune", "", "200", "{\"NetworksDeleted\":null}"),
+        ("GET /boxship/network/why?address=x", "", "400", "it must be HOST:PORT"),
+        ("GET /boxship/network/why?address=web:80", "", "404", "No such container: web"),
+        ("GET /boxship/network/why?address=1.2.3.4:80&from=x", "", "404", "No such container: x"),
+        ("GET /boxship/network/why?address=1.2.3.4:80&protocol=x", "", "400", "invalid proto: x"),
+        ("GET /boxship/network/why?address=1.2.3.4:80", "", "503", "--iptables=false"),
         ("DELETE /networks/web", "", "204", ""),
         ("DELETE /networks/web", "", "404", "network web not found"),
     ] {

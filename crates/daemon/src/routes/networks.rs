@@ -1,4 +1,4 @@
-//! `/networks/…`: networks and who is on them.
+//! `/networks/…`: networks and who is on them; `/boxship/network/why`: why a packet arrives or doesn't.
 
 use boxship_api::network::{ConnectRequest, CreateRequest, DisconnectRequest};
 use http::StatusCode;
@@ -14,6 +14,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(POST "/networks/{name}/connect" => connect),
     route!(POST "/networks/{name}/disconnect" => disconnect),
     route!(GET "/networks/{name}" => inspect),
+    route!(GET "/boxship/network/why" => why),
     route!(DELETE "/networks/{name}" => remove),
 ];
 
@@ -65,4 +66,12 @@ async fn remove(call: Call) -> Result<Reply, Failure> {
 async fn prune(call: Call) -> Result<Reply, Failure> {
     let report = call.engine().network_prune(&call.query.filters()?).await?;
     reply::json(StatusCode::OK, &report)
+}
+
+/// An extension: Docker has no such question.
+async fn why(call: Call) -> Result<Reply, Failure> {
+    let query = &call.query;
+    let address = query.text("address").unwrap_or_default();
+    let answer = call.engine().network_why(address, query.text("protocol"), query.text("from")).await?;
+    reply::json(StatusCode::OK, &answer)
 }

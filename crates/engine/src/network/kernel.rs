@@ -21,7 +21,7 @@ const TABLE: &str = "boxship";
 /// The kernel's side, each part with why it can't be used.
 pub(super) struct Kernel {
     pub(super) links: std::result::Result<Links, String>,
-    pub(super) firewall: std::result::Result<Option<Firewall>, String>,
+    pub(super) firewall: std::result::Result<Option<Arc<Firewall>>, String>,
     pub(super) ports: HostPorts,
     /// The name of the firewall's table.
     table: String,
@@ -42,7 +42,7 @@ impl Kernel {
         let words = |error: boxship_net::Error| crate::error::with_causes(&error);
         Self {
             links: Links::open().map_err(words),
-            firewall: mode.map(|mode| Firewall::open(&table, mode)).transpose().map_err(words),
+            firewall: mode.map(|mode| Firewall::open(&table, mode).map(Arc::new)).transpose().map_err(words),
             table,
             ports: HostPorts::default(),
             mark: format!("{FAMILY}{engine_id}:"),
@@ -67,7 +67,7 @@ impl Kernel {
 
     pub(super) fn firewall(&self) -> Result<Option<&Firewall>> {
         match &self.firewall {
-            Ok(firewall) => Ok(firewall.as_ref()),
+            Ok(firewall) => Ok(firewall.as_deref()),
             Err(why) => Err(Error::unavailable(format!("the firewall can't be used: {why}"))),
         }
     }
@@ -85,16 +85,18 @@ impl Kernel {
 
     /// Whether a link of that name is there, and whose it is.
     pub(super) fn owner(&self, link: &str) -> Result<Owner> {
-        let links = self.links()?;
-        if !links.exists(link)? {
-            return Ok(Owner::Nobody);
-        }
-        let marked = links.marked(FAMILY)?;
-        Ok(match marked.into_iter().find(|marked| marked.name == link) {
-            None => Owner::Administrator,
-            Some(marked) if marked.alias.starts_with(&self.mark) => Owner::We,
-            Some(_) => Owner::OtherDaemon,
+        Ok(match self.links()?.mark(link)? {
+            None => Owner::Nobody,
+            Some(mark) if mark.starts_with(&self.mark) => Owner::We,
+            Some(mark) if mark.starts_with(FAMILY) => Owner::OtherDaemon,
+            Some(_) => Owner::Administrator,
         })
+    }
+
+    /// Has the firewall's table watched over: who flushes it is told in the log, and it is made anew.
+    pub(super) fn watch(&self) -> Result<()> {
+        let Ok(Some(table)) = &self.firewall else { return Ok(()) };
+        Ok(table.watch(|sentence| tracing::warn!("firewall: {sentence}"))?)
     }
 
     /// Sees to it that the network is there: first the rules, then what they rule.
@@ -167,8 +169,7 @@ impl Kernel {
         }
         if !bridge.foreign {
             let links = self.links()?;
-            let alias = self.bridge_alias(network);
-            if links.marked(&alias)?.iter().any(|marked| marked.name == bridge.link) {
+            if links.mark(&bridge.link)?.is_some_and(|mark| mark == self.bridge_alias(network)) {
                 links.remove(&bridge.link)?;
             }
         }

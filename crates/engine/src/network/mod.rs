@@ -31,6 +31,7 @@ mod remove;
 mod rows;
 pub(crate) mod sandbox;
 mod subnets;
+mod why;
 
 pub use boxship_net::ipam::Pool;
 pub use config::{FirewallMode, NetworkConfig};

@@ -235,12 +235,16 @@ impl Networks {
             .unwrap_or_default()
     }
 
-    /// What can't be had on this host.
+    /// What can't be had on this host, as far as networks go. Asks the kernel: blocking.
     pub(crate) fn obstacles(&self) -> Vec<String> {
         let mut obstacles = locked(&self.obstacles).clone();
         if self.config.has_bridge() {
             obstacles.extend(self.kernel.links().err().map(|error| error.to_string()));
-            obstacles.extend(self.kernel.firewall().err().map(|error| error.to_string()));
+            match self.kernel.firewall() {
+                Err(error) => obstacles.push(error.to_string()),
+                Ok(Some(table)) => obstacles.extend(table.obstacles().into_iter().flatten()),
+                Ok(None) => {}
+            }
         }
         obstacles
     }

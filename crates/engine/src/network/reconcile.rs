@@ -109,6 +109,9 @@ impl Networks {
             }
             Err(error) => self.obstacle(format!("the firewall's table can't be set up: {error}")),
         }
+        if let Err(error) = self.kernel.watch() {
+            tracing::debug!(%error, "the firewall's table is not watched over");
+        }
     }
 
     /// Removes links of ours that no network and no endpoint needs. Endpoints' marks are `<container>:<endpoint>`.
