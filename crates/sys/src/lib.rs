@@ -5,6 +5,7 @@
 
 pub mod bpf;
 pub mod clone;
+pub mod datagram;
 pub mod error;
 pub mod exe;
 pub mod fd;
