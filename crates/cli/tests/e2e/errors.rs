@@ -40,7 +40,7 @@ fn what_cannot_be_run() {
         ("run --rm -m 1m busybox true", 125, "Minimum memory limit"),
         ("run --rm --stop-signal NOSUCH busybox true", 125, "nvalid signal: NOSUCH"),
         ("run --rm --network nosuch busybox true", 125, "nosuch"),
-        ("run --rm -p 80:80 busybox true", 125, "publish"),
+        ("run --rm -p 80:80:80:80:80 busybox true", 125, "invalid IP address: 80:80:80"),
         ("run --rm -v named:/x busybox true", 125, "named"),
         ("run --rm --log-driver nosuch busybox true", 125, "nosuch"),
         ("run --rm --log-opt nosuch=1 busybox true", 125, "unknown log opt 'nosuch'"),

@@ -12,7 +12,9 @@ fn state(host: &Host) -> String {
     let look = |line: &str| host.home().shell(line).ok().to_string();
     // Without what the kernel makes and changes by itself, at leisure.
     let addresses = look("ip -o address show scope global | awk '{print $2, $4}' | sort");
-    let routes = look("ip route show table all | grep -v -e broadcast -e multicast -e fe80 | sed 's/ linkdown//' | sort");
+    let routes = look(
+        "ip route show table all | grep -v -e broadcast -e multicast -e fe80 | sed 's/ linkdown//' | sort",
+    );
     format!("{}\n{addresses}\n{routes}\n{}", host.home().links().join("\n"), host.home().rules())
 }
 
