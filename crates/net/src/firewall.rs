@@ -24,6 +24,7 @@ mod elements;
 mod flows;
 mod honest;
 mod last_resort;
+mod pair;
 mod surroundings;
 mod table;
 #[cfg(test)]
@@ -31,8 +32,8 @@ mod tests;
 mod watch;
 
 use elements::Route;
-use honest::Pair;
 use last_resort::LastResort;
+use pair::Pair;
 use table::Shape;
 
 /// How published ports meet the host's own input rules.
@@ -202,9 +203,10 @@ impl Firewall {
         let mut state = self.state();
         let routes: BTreeSet<Route> = ports.iter().map(Route::from).collect();
         let before = state.wanted.only(&routes);
+        let shape = self.shape(&state.wanted);
         let done = change(&mut state.wanted).and_then(|()| {
-            let after = self.elements_of(&state.wanted, &routes);
-            self.turn(&mut state, self.elements_of(&before, &routes), after)
+            let after = elements_of(&shape, &state.wanted, &routes);
+            self.turn(&mut state, elements_of(&shape, &before, &routes), after)
         });
         if done.is_err() {
             state.wanted.routes.retain(|route, _| !routes.contains(route));
@@ -217,11 +219,17 @@ impl Firewall {
     fn turn_network(&self, bridge: &str, network: Option<&Network>) -> Result<()> {
         let mut state = self.state();
         let of = |network: Option<&Network>| network.map(elements::of_network).unwrap_or_default();
+        let shape = self.shape(&state.wanted);
         let before = state.wanted.networks.remove(bridge);
         if let Some(network) = network {
             state.wanted.networks.insert(bridge.to_owned(), network.clone());
         }
-        let done = self.turn(&mut state, of(before.as_ref()), of(network));
+        let done = if self.shape(&state.wanted) == shape {
+            self.turn(&mut state, of(before.as_ref()), of(network))
+        } else {
+            // The first or the last network with IPv6.
+            self.rebuild(&mut state)
+        };
         if done.is_err() {
             state.wanted.networks.remove(bridge);
             state.wanted.networks.extend(before.map(|network| (bridge.to_owned(), network)));
@@ -249,20 +257,18 @@ impl Firewall {
     /// The whole table in one transaction.
     fn rebuild(&self, state: &mut State) -> Result<()> {
         let pair = Pair::of(&self.table);
-        let out = match self.mode {
-            Mode::Honest => Some(pair.ensure(&self.links)?),
-            Mode::Docker => None,
-        };
-        // A daemon before this one may have been honest.
-        let was_honest = out.is_none() && pair.exists(&self.links)?;
+        let shape = self.shape(&state.wanted);
+        let was_there = pair.exists(&self.links)?;
+        let out = shape.pair.as_ref().map(|pair| pair.ensure(&self.links, shape.localhost6)).transpose()?;
         let mut batch = self.whole(&state.wanted);
-        if out.is_some() || was_honest {
-            honest::tables(&mut batch, out);
+        if shape.honest || was_there {
+            // A daemon before this one may have been honest.
+            honest::tables(&mut batch, out.filter(|_| shape.honest));
         }
         batch.commit(&self.connection)?;
         state.made = true;
         state.fixed = self.fixed_parts()?;
-        if was_honest { pair.remove(&self.links) } else { Ok(()) }
+        if was_there && shape.pair.is_none() { pair.remove(&self.links) } else { Ok(()) }
     }
 
     fn whole(&self, wanted: &Wanted) -> Batch<'_> {
@@ -291,29 +297,18 @@ impl Firewall {
     }
 
     fn shape(&self, wanted: &Wanted) -> Shape {
-        Shape { guarded: wanted.guarded.clone(), admitted_from: self.admitted_from() }
+        let honest = self.mode == Mode::Honest;
+        let localhost6 = wanted.subnets().iter().any(|subnet| subnet.addr().is_ipv6());
+        let pair = (honest || localhost6).then(|| Pair::of(&self.table));
+        Shape { guarded: wanted.guarded.clone(), pair, honest, localhost6 }
     }
 
     /// Every element that the table should have, those of a set together.
     fn all_elements(&self, wanted: &Wanted) -> Vec<Element> {
         let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
-        elements.extend(self.elements_of(wanted, &wanted.routes.keys().copied().collect()));
+        elements.extend(elements_of(&self.shape(wanted), wanted, &wanted.routes.keys().copied().collect()));
         elements.sort();
         elements
-    }
-
-    fn admitted_from(&self) -> Option<String> {
-        (self.mode == Mode::Honest).then(|| Pair::of(&self.table).back)
-    }
-
-    fn elements_of(&self, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<Element> {
-        let known = routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?)));
-        let mut found: Vec<Element> =
-            known.flat_map(|(route, ports)| elements::of_route(route, ports)).collect();
-        if self.mode == Mode::Honest {
-            found.extend(elements::asked(&found));
-        }
-        found
     }
 
     fn batch(&self) -> Batch<'_> {
@@ -398,6 +393,22 @@ impl Wanted {
             }
         }
     }
+}
+
+/// The elements of routes in a table of that shape.
+fn elements_of(shape: &Shape, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<Element> {
+    let mut found = Vec::new();
+    for (route, ports) in routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?))) {
+        let elements = elements::of_route(route, ports);
+        if shape.honest {
+            found.extend(elements::asked(&elements));
+        }
+        if shape.localhost6 {
+            found.extend(elements::at_localhost(route, &elements));
+        }
+        found.extend(elements);
+    }
+    found
 }
 
 fn lowest(port: &Published) -> std::net::IpAddr {

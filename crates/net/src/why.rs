@@ -188,12 +188,9 @@ impl Way<'_> {
             self.others(Hook::Input);
             return self.end(Verdict::Refused, &what);
         };
-        let own_v6_loopback = self.is_loopback() && self.question.address.is_ipv6();
-        if own_v6_loopback {
-            let what = "the kernel cannot translate [::1]: the connection is refused (a relay of the container may listen)";
-            self.step("output", what, Some(self.chain("output")));
-            return self
-                .end(Verdict::Refused, "[::1] cannot be translated; 127.0.0.1 or any other address works");
+        if self.is_loopback() && self.question.address.is_ipv6() {
+            let rule = self.chain("output");
+            self.step("output", "[::1] takes the way round by a private pair of links", Some(rule));
         }
         let honest = self.facts.mode == Mode::Honest && self.question.from != Origin::Host;
         if honest {

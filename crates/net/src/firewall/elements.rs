@@ -1,14 +1,15 @@
 //! Networks and ports as elements of the table's sets and maps. Pure.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::Network;
+use super::pair::NEAR;
 use super::table::{
-    ASKED, ASKED_AT, BRIDGES, CHECKED, INTERNAL, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS, PORTS_AT,
-    RANGES, RANGES_AT, SUBNETS, UNPROTECTED, of,
+    ASKED, ASKED_AT, BRIDGES, CHECKED, INTERNAL, LOCALHOST, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS,
+    PORTS_AT, RANGES, RANGES_AT, SUBNETS, UNPROTECTED, of,
 };
 use crate::nft::rule::Family;
 use crate::nft::set::{Element, Key};
@@ -153,6 +154,20 @@ pub(crate) fn asked(elements: &[Element]) -> Vec<Element> {
     known.collect()
 }
 
+/// The ports that `[::1]` leads to: those of all addresses, and its own.
+pub(crate) fn at_localhost(route: &Route, elements: &[Element]) -> Vec<Element> {
+    let is_meant = route.host_address == Ipv6Addr::UNSPECIFIED || route.host_address == Ipv6Addr::LOCALHOST;
+    let set = of(LOCALHOST, Family::V6);
+    let port_of = |key: &[u8]| key[key.len().saturating_sub(8)..].to_vec();
+    let known = elements.iter().filter(|_| is_meant).map(|element| Element {
+        set: set.clone(),
+        key: port_of(&element.key),
+        end: Some(port_of(element.end.as_ref().unwrap_or(&element.key))),
+        value: Vec::new(),
+    });
+    known.collect()
+}
+
 fn single(route: &Route, host_port: u16, port: u16) -> Element {
     let value = Key::new().part(&bytes_of(route.address)).port(port).done();
     Element { set: set_of(route, PORTS, PORTS_AT), key: key_of(route, host_port), end: None, value }
@@ -173,7 +188,8 @@ fn set_of(route: &Route, everywhere: &str, at: &str) -> String {
 
 fn key_of(route: &Route, port: u16) -> Vec<u8> {
     let key = Key::new();
-    let key = if route.host_address.is_unspecified() { key } else { key.part(&bytes_of(route.host_address)) };
+    let at = if route.host_address == Ipv6Addr::LOCALHOST { NEAR.into() } else { route.host_address };
+    let key = if at.is_unspecified() { key } else { key.part(&bytes_of(at)) };
     key.part(&[route.protocol.number()]).port(port).done()
 }
 

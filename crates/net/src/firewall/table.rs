@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::pair::{FAR, NEAR, PREFIX, Pair, ZONE};
 use crate::nft::object::{Base, Chain, Hook, Kind};
 use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict};
 use crate::nft::set::{Part, Set};
@@ -56,13 +57,31 @@ pub(crate) const ASKED: &str = "asked";
 /// The same for one local address.
 pub(crate) const ASKED_AT: &str = "asked_at";
 
+/// Protocol and range of ports that `[::1]` leads to.
+pub(crate) const LOCALHOST: &str = "localhost";
+
 /// How a table is made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Families that forward for containers only: others' packets are dropped.
     pub(crate) guarded: BTreeSet<Family>,
-    /// The link by which packets come that the host's own rules have let in (honest mode).
-    pub(crate) admitted_from: Option<String>,
+    /// The private pair of links, if it is needed.
+    pub(crate) pair: Option<Pair>,
+    /// What comes by the pair was let in by the host's own rules, and nothing else is translated (honest mode).
+    pub(crate) honest: bool,
+    /// `[::1]` leads to published ports too.
+    pub(crate) localhost6: bool,
+}
+
+impl Shape {
+    /// The link by which packets come back, for a chain that is about it.
+    fn back(&self) -> Option<&str> {
+        self.pair.as_ref().map(|pair| pair.back.as_str())
+    }
+
+    fn admitted_from(&self) -> Option<&str> {
+        self.back().filter(|_| self.honest)
+    }
 }
 
 /// The sets and maps.
@@ -92,9 +111,12 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
         sets.push(plain(&of(OPENED, family), &at));
         sets.push(Set { value: to.clone(), ..plain(&of(PORTS, family), &everywhere) });
         sets.push(Set { value: to, ..plain(&of(PORTS_AT, family), &at) });
-        if shape.admitted_from.is_some() {
+        if shape.honest {
             sets.push(interval(ASKED, &everywhere));
             sets.push(interval(ASKED_AT, &at));
+        }
+        if shape.localhost6 && family == Family::V6 {
+            sets.push(interval(LOCALHOST, &everywhere));
         }
         sets.push(Set { value: vec![address], ..interval(RANGES, &everywhere) });
         sets.push(Set { value: vec![address], ..interval(RANGES_AT, &at) });
@@ -105,8 +127,8 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
 /// The chains, those that are jumped to before those that jump.
 pub(crate) fn chains(shape: &Shape) -> Vec<Chain> {
     let mut chains = vec![guard(shape), publish(), seen(), arriving(shape), from_internal(), input(), ours()];
-    chains.extend(shape.admitted_from.as_deref().map(admitted));
-    chains.extend([forward(&shape.guarded), output(), leaving()]);
+    chains.extend(shape.admitted_from().map(admitted));
+    chains.extend([forward(&shape.guarded), output(shape), leaving(shape)]);
     chains
 }
 
@@ -117,8 +139,17 @@ fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
 /// Before connection tracking: addresses that cannot honestly be there.
 fn guard(shape: &Shape) -> Chain {
     let mut rules = vec![Rule::new().arrived_by("lo").accept()];
-    if let Some(link) = &shape.admitted_from {
-        rules.push(Rule::new().arrived_by(link).accept());
+    if let Some(pair) = &shape.pair {
+        let far =
+            Rule::of(Family::V6).arrived_by(&pair.back).equals(Field::Source(Family::V6), &FAR.octets());
+        rules.push(far.set_original_zone(ZONE).comment("the second pass of [::1]"));
+        rules.push(Rule::new().arrived_by(&pair.out).accept());
+        rules.push(Rule::new().arrived_by(&pair.back).accept());
+        for field in [Field::Source(Family::V6), Field::Destination(Family::V6)] {
+            let mut prefix = NEAR.octets();
+            prefix[8..].fill(0);
+            rules.push(Rule::of(Family::V6).prefixed(field, &prefix, PREFIX).drop());
+        }
     }
     for family in Family::BOTH {
         let (source, destination) = (Field::Source(family), Field::Destination(family));
@@ -179,11 +210,16 @@ fn publish() -> Chain {
 }
 
 fn arriving(shape: &Shape) -> Chain {
-    let rule = match &shape.admitted_from {
+    let rule = match shape.admitted_from() {
         Some(link) => Rule::new().arrived_by(link),
         None => Rule::new(),
     };
-    let rules = vec![rule.destined_here().verdict(Verdict::Jump("publish"))];
+    let mut rules = vec![rule.destined_here().verdict(Verdict::Jump("publish"))];
+    if let Some(link) = shape.back().filter(|_| shape.localhost6) {
+        let near =
+            Rule::of(Family::V6).arrived_by(link).equals(Field::Destination(Family::V6), &NEAR.octets());
+        rules.push(near.verdict(Verdict::Jump("publish")));
+    }
     Chain { name: "arriving", base: base(Kind::Nat, Hook::Prerouting, -100), rules }
 }
 
@@ -204,14 +240,17 @@ fn admitted(link: &str) -> Chain {
     Chain { name: "admitted", base: base(Kind::Filter, Hook::Input, super::honest::PRIORITY), rules }
 }
 
-/// The host's own connections to published ports. Not `::1`: an answer would have to come back from a bridge to `::1`,
-/// which the kernel drops there (IPv6 has no route_localnet).
-fn output() -> Chain {
-    let to_loopback = Rule::of(Family::V6).equals(Field::Destination(Family::V6), &loopback6());
-    let rules = vec![
-        to_loopback.verdict(Verdict::Return),
-        Rule::new().destined_here().verdict(Verdict::Jump("publish")),
-    ];
+/// The host's own connections to published ports. Those to `::1` take the way round by the pair.
+fn output(shape: &Shape) -> Chain {
+    let to_loopback = || Rule::of(Family::V6).equals(Field::Destination(Family::V6), &loopback6());
+    let mut rules = Vec::new();
+    if shape.localhost6 {
+        let port = [Field::L4proto, Field::DestinationPort];
+        let published = to_loopback().within(&port, &of(LOCALHOST, Family::V6));
+        rules.push(published.dnat_to(Family::V6, &NEAR.octets()));
+    }
+    rules.push(to_loopback().verdict(Verdict::Return));
+    rules.push(Rule::new().destined_here().verdict(Verdict::Jump("publish")));
     Chain { name: "output", base: base(Kind::Nat, Hook::Output, -100), rules }
 }
 
@@ -309,8 +348,15 @@ pub(crate) fn guarded(parts: &[Vec<u8>]) -> BTreeSet<Family> {
 }
 
 /// Sources: the host's own for what leaves a network, the bridge's where the answer would not come back otherwise.
-fn leaving() -> Chain {
+fn leaving(shape: &Shape) -> Chain {
     let mut rules = Vec::new();
+    if let Some(pair) = shape.pair.as_ref().filter(|_| shape.localhost6) {
+        let source = Field::Source(Family::V6);
+        let around = Rule::of(Family::V6).departs_by(&pair.out).equals(source, &loopback6());
+        rules.push(around.snat_to(Family::V6, &FAR.octets()));
+        let second = Rule::of(Family::V6).within(&[Field::OutName], BRIDGES).equals(source, &FAR.octets());
+        rules.push(second.masquerade().comment("from localhost to a published port"));
+    }
     for family in Family::BOTH {
         let source = Field::Source(family);
         let members = of(MEMBERS, family);

@@ -81,7 +81,7 @@ impl Firewall {
     /// What never changes of the table, and of the small ones of honest mode.
     pub(super) fn fixed_parts(&self) -> Result<Vec<Option<Vec<Vec<u8>>>>> {
         let families = [TableFamily::Inet, TableFamily::Ip, TableFamily::Ip6];
-        let count = if self.admitted_from().is_some() { 3 } else { 1 };
+        let count = if self.mode == super::Mode::Honest { 3 } else { 1 };
         let looks = families.into_iter().take(count);
         looks.map(|family| read::fixed_parts(&self.connection, family, &self.table)).collect()
     }

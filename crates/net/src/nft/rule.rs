@@ -98,6 +98,7 @@ const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
+const CT_ZONE: u32 = 17;
 const PAYLOAD_NETWORK: u32 = 1;
 const PAYLOAD_TRANSPORT: u32 = 2;
 const RTN_LOCAL: u32 = 2;
@@ -140,6 +141,11 @@ impl Rule {
     /// `iifname "NAME"`.
     pub(crate) fn arrived_by(self, name: &str) -> Self {
         self.equals(Field::InName, &interface_name(name))
+    }
+
+    /// `oifname "NAME"`.
+    pub(crate) fn departs_by(self, name: &str) -> Self {
+        self.equals(Field::OutName, &interface_name(name))
     }
 
     /// `FIELD . FIELD @SET`.
@@ -210,17 +216,43 @@ impl Rule {
         )
     }
 
+    /// `dnat to ADDRESS`, the port left as it is.
+    pub(crate) fn dnat_to(self, family: Family, address: &[u8]) -> Self {
+        self.immediate(FIRST, address).dnat(family, FIRST, None)
+    }
+
+    /// `snat to ADDRESS`.
+    pub(crate) fn snat_to(self, family: Family, address: &[u8]) -> Self {
+        const SOURCE: u32 = 0;
+        self.immediate(FIRST, address).nat(SOURCE, family, FIRST, None)
+    }
+
     fn dnat(self, family: Family, address: u32, port: Option<u32>) -> Self {
         const DESTINATION: u32 = 1;
+        self.nat(DESTINATION, family, address, port)
+    }
+
+    fn nat(self, kind: u32, family: Family, address: u32, port: Option<u32>) -> Self {
         const TYPE: u16 = 1;
         const FAMILY: u16 = 2;
         const ADDRESS: u16 = 3;
         const PORT: u16 = 5;
         self.push("nat", |data| {
-            data.number(TYPE, DESTINATION).number(FAMILY, family.number().into()).number(ADDRESS, address);
+            data.number(TYPE, kind).number(FAMILY, family.number().into()).number(ADDRESS, address);
             if let Some(port) = port {
                 data.number(PORT, port);
             }
+        })
+    }
+
+    /// `ct original zone set ZONE`: the answers are looked for in no zone.
+    pub(crate) fn set_original_zone(self, zone: u16) -> Self {
+        const KEY: u16 = 2;
+        const DIRECTION: u16 = 3;
+        const SREG: u16 = 4;
+        const ORIGINAL: u8 = 0;
+        self.immediate(FIRST, &zone.to_ne_bytes()).push("ct", |data| {
+            data.number(KEY, CT_ZONE).bytes(DIRECTION, &[ORIGINAL]).number(SREG, FIRST);
         })
     }
 

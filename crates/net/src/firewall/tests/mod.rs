@@ -47,7 +47,7 @@ fn everywhere() -> Vec<Published> {
 
 fn firewall(world: &World, ports: &[Published]) -> Firewall {
     let firewall = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
-    firewall.replace(&[network(0), network(1)], ports).unwrap();
+    world.inside("host", || firewall.replace(&[network(0), network(1)], ports).unwrap());
     firewall
 }
 
@@ -78,6 +78,7 @@ fn a_published_port_is_reached_from_everywhere() {
             ("host", "10.9.0.1:8080", "one 10.9.0.1"),
             ("host", "172.20.0.1:8080", "one 172.20.0.1"),
             ("host", "[fd09::1]:8080", "one fd09::1"),
+            ("host", "[::1]:8080", "one fd20::1"),
             ("one", "10.9.0.1:8080", "one 172.20.0.1"),
             ("two", "10.9.0.1:8080", "one 172.20.0.1"),
             ("two", "172.20.0.1:8080", "one 172.20.0.1"),
@@ -204,7 +205,7 @@ fn forwarding_is_for_containers_only_when_it_is_ours() {
     let world = World::new();
     world.serve("three", 80);
     let firewall = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
-    firewall.replace(&[network(0)], &[]).unwrap();
+    world.inside("host", || firewall.replace(&[network(0)], &[]).unwrap());
     answers(&world, "outside", "172.21.0.2:80", "three 10.9.0.2");
     firewall.guard_others(false).unwrap();
     silent(&world, "outside", "172.21.0.2:80", "not ours");
@@ -214,7 +215,7 @@ fn forwarding_is_for_containers_only_when_it_is_ours() {
     // The next daemon finds forwarding on, and knows from the table that it was not always.
     drop(firewall);
     let next = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
-    next.replace(&[network(0)], &[]).unwrap();
+    world.inside("host", || next.replace(&[network(0)], &[]).unwrap());
     silent(&world, "outside", "172.21.0.2:80", "still not ours");
 }
 
@@ -388,13 +389,12 @@ fn honest_mode_asks_the_hosts_own_rules() {
     answers(&world, "two", "10.9.0.1:8080", "one 172.20.0.1");
     answers(&world, "one", "10.9.0.1:8080", "one 172.20.0.1");
 
-    // From honest to Docker's way and away: nothing of it is left.
+    // From honest to Docker's way: nothing of it is left.
     world.inside("host", || {
         honest.unpublish(&ports).unwrap();
         let docker = Firewall::open("boxship", Mode::Docker).unwrap();
         docker.replace(&[network(0)], &ports).unwrap();
     });
-    assert!(!world.ip("host", "link").contains("boxship-a"));
     assert!(!world.listing().contains("table ip boxship"));
     assert_eq!(
         world.ask_from("outside", Some("10.9.0.2"), "10.9.0.1:8080", Tcp).as_deref(),
@@ -470,4 +470,37 @@ fn others_rules_are_seen_and_explained() {
     assert_eq!(why("172.21.0.2", Origin::Bridge("br0".into())).verdict, Verdict::Dropped);
     world.exec("host", "nft delete table inet boxship");
     assert_eq!(why("10.9.0.1", Origin::Outside).verdict, Verdict::Dropped);
+}
+
+#[test]
+fn localhost_of_ipv6_leads_to_its_own_ports() {
+    let world = World::new();
+    world.serve("one", 80);
+    world.serve("host", 81);
+    let at_localhost = [Tcp, Udp].map(|protocol| port(protocol, "::1", 8088, "fd20::2", 80));
+    let mut ports = everywhere();
+    ports.extend(at_localhost.clone());
+    ports.extend([port(Tcp, "::", 80, "fd20::2", 80), port(Tcp, "::", 81, "fd20::2", 81)]);
+    for mode in [Mode::Docker, Mode::Honest] {
+        let firewall = world.inside("host", || {
+            let firewall = Firewall::open("boxship", mode).unwrap();
+            firewall.replace(&[network(0)], &ports).unwrap();
+            firewall
+        });
+        answers(&world, "host", "[::1]:8080", "one fd20::1");
+        answers(&world, "host", "[::1]:8088", "one fd20::1");
+        assert_eq!(world.ask("host", "[::1]:80", Tcp).as_deref(), Ok("one fd20::1"), "a range");
+        silent(&world, "outside", "[fd09::1]:8088", "published at ::1 only");
+        firewall.unpublish(&at_localhost).unwrap();
+        silent(&world, "host", "[::1]:8088", "no longer published");
+        world.inside("host", || firewall.unpublish(&[port(Tcp, "::", 81, "fd20::2", 81)]).unwrap());
+        assert_eq!(world.ask("host", "[::1]:81", Tcp).as_deref(), Ok("host ::1"), "the host's own");
+        assert_eq!(firewall.repair().unwrap(), None);
+        world.exec("host", "nft delete table inet boxship");
+        silent(&world, "host", "[::1]:8080", "the table is gone");
+        world.inside("host", || assert!(firewall.repair().unwrap().is_some()));
+        answers(&world, "host", "[::1]:8080", "one fd20::1");
+        world.inside("host", || firewall.clear().unwrap());
+        assert!(!world.ip("host", "link").contains("boxship-a"));
+    }
 }
