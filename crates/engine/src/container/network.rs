@@ -97,8 +97,9 @@ fn is_shared(engine: &Engine, id: &str) -> bool {
 }
 
 /// The engine's side of a container's network.
-fn around<'a>(engine: &'a Engine, container: &'a str) -> Surroundings<'a> {
-    Surroundings { networks: &engine.inner.networks, names: &engine.inner.names, container }
+fn around<'a>(engine: &'a Engine, configuration: &'a Configuration) -> Surroundings<'a> {
+    let (container, name) = (&configuration.id, &configuration.name);
+    Surroundings { networks: &engine.inner.networks, names: &engine.inner.names, container, name }
 }
 
 /// The network an endpoint was asked for: by its identifier when that is known, else by its name.
@@ -139,7 +140,7 @@ pub(super) fn create(engine: &Engine, configuration: &Configuration) -> Result<O
         return Ok(None);
     }
     let places = lease_all(engine, configuration)?;
-    let around = around(engine, &configuration.id);
+    let around = around(engine, configuration);
     Sandbox::create(around, &engine.inner.namespaces, places.clone()).map(Some).inspect_err(|_| {
         places.iter().for_each(|place| place.release(around.networks));
     })
@@ -186,7 +187,7 @@ pub(super) struct Raised {
 
 fn raise_now(engine: &Engine, configuration: &Configuration, sandbox: &mut Sandbox) -> Result<()> {
     let began = std::time::Instant::now();
-    sandbox.raise(around(engine, &configuration.id), &wishes(configuration)?)?;
+    sandbox.raise(around(engine, configuration), &wishes(configuration)?)?;
     serve_names(engine, configuration, sandbox)?;
     Connections::of(sandbox).write(&engine.store().paths().exec_container(&configuration.id))?;
     tracing::debug!(container = configuration.id, elapsed = ?began.elapsed(), "network set up");
@@ -302,7 +303,7 @@ pub(super) fn join(
     let networks = &engine.inner.networks;
     let place = Place::lease(networks, network, owner(configuration), settings, sandbox.places())?;
     let joined = wishes(configuration)
-        .and_then(|wishes| sandbox.join(around(engine, &configuration.id), pid, place.clone(), &wishes));
+        .and_then(|wishes| sandbox.join(around(engine, configuration), pid, place.clone(), &wishes));
     joined.inspect_err(|_| place.release(networks))?;
     serve_names(engine, configuration, sandbox)
 }
@@ -314,7 +315,7 @@ pub(super) fn leave(
     sandbox: &mut Sandbox,
     network_id: &str,
 ) -> Result<()> {
-    let around = around(engine, &configuration.id);
+    let around = around(engine, configuration);
     let left = sandbox.leave(around, network_id, &wishes(configuration)?)?;
     if let Some(place) = left {
         place.release(&engine.inner.networks);
@@ -396,11 +397,11 @@ impl Driver {
     pub(super) async fn leave_networks(&mut self) -> Vec<Arc<Network>> {
         let Some(sandbox) = self.sandbox.take() else { return Vec::new() };
         let left = sandbox.places().iter().map(|place| place.network.clone()).collect();
-        let (engine, id) = (self.engine.clone(), self.container.id.clone());
+        let (engine, configuration) = (self.engine.clone(), self.configuration());
         let file = self.run_folder().join(FILE);
         let lowered = blocking(move || {
-            let remains = sandbox.lower(around(&engine, &id));
-            if is_shared(&engine, &id) {
+            let remains = sandbox.lower(around(&engine, &configuration));
+            if is_shared(&engine, &configuration.id) {
                 remains.clear(&engine.inner.networks);
             }
             match std::fs::remove_file(file) {
@@ -440,10 +441,11 @@ impl Driver {
         if self.sandbox.is_some() || self.state().is_alive() {
             return;
         }
-        let (engine, id, directory) = (self.engine.clone(), self.container.id.clone(), self.run_folder());
+        let (engine, configuration) = (self.engine.clone(), self.configuration());
+        let directory = self.run_folder();
         let forgotten = blocking(move || {
             if let Some(found) = Connections::read(&directory) {
-                drop_ports(around(&engine, &id), &found.ports);
+                drop_ports(around(&engine, &configuration), &found.ports);
                 std::fs::remove_file(directory.join(FILE))?;
             }
             Ok(())
@@ -465,9 +467,9 @@ impl Driver {
     pub(super) async fn rename_endpoints(&mut self) -> Result<()> {
         let configuration = self.configuration();
         let endpoints = asked(&configuration);
-        let (engine, id) = (self.engine.clone(), self.container.id.clone());
+        let engine = self.engine.clone();
         let Some(sandbox) = &mut self.sandbox else { return Ok(()) };
-        sandbox.rename(around(&engine, &id), |place| {
+        sandbox.rename(around(&engine, &configuration), |place| {
             let settings = endpoints.iter().find(|(name, _)| *name == place.network.name);
             let plain = EndpointSettings::default();
             dns_names(owner(&configuration), settings.map_or(&plain, |(_, settings)| settings))
@@ -494,7 +496,7 @@ fn adopt(engine: &Engine, configuration: &Configuration, pid: u32, found: Connec
             }
         }
     }
-    let mut sandbox = Sandbox::adopt(around(engine, &configuration.id), pid, places, found.ports);
+    let mut sandbox = Sandbox::adopt(around(engine, configuration), pid, places, found.ports);
     if let Err(error) = serve_names(engine, configuration, &mut sandbox) {
         tracing::error!(container = configuration.id, %error, "names are not served");
     }

@@ -43,6 +43,8 @@ pub(crate) struct Surroundings<'a> {
     pub names: &'a Arc<Directory>,
     /// The container's identifier.
     pub container: &'a str,
+    /// Its name.
+    pub name: &'a str,
 }
 
 impl Sandbox {
@@ -125,11 +127,8 @@ impl Sandbox {
         let (v4, v6) = endpoint::doors(&self.places);
         let (held, ports) = publish::hold(around.networks.ports(), wishes, v4.as_ref(), v6.as_ref())
             .map_err(|error| {
-                let door = endpoint::by_preference(&self.places).first().copied();
-                let (name, id) = door.map_or(("", ""), |place| {
-                    let name = place.endpoint.dns_names.first().map_or(around.container, String::as_str);
-                    (name, place.endpoint.id.as_str())
-                });
+                let first = endpoint::by_preference(&self.places).first().copied();
+                let (name, id) = (around.name, first.map_or("", |place| place.endpoint.id.as_str()));
                 Error::new(
                     error.kind(),
                     format!(
