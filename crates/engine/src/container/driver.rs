@@ -132,6 +132,7 @@ impl Driver {
                 drop(reply.send(self.disconnect(&network, force).await));
             }
             Request::Update { update, reply } => drop(reply.send(self.update(&update).await)),
+            Request::Unlink { alias, reply } => drop(reply.send(self.unlink(&alias).await)),
             Request::Refresh => {
                 if let Err(error) = self.refresh_files().await {
                     tracing::warn!(container = self.container.id, %error, "its files keep old addresses");

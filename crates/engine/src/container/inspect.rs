@@ -6,7 +6,7 @@ use super::configuration::Configuration;
 use super::handle::{Container, Snapshot};
 use super::network_settings::network_settings;
 use super::state;
-use super::{log_target, network_files};
+use super::{links, log_target, network_files};
 use crate::info::STORAGE_DRIVER;
 use crate::{Engine, Result, error::blocking};
 
@@ -68,7 +68,10 @@ impl Engine {
             process_label: String::new(),
             app_armor_profile: String::new(),
             exec_ids: (!exec_ids.is_empty()).then_some(exec_ids),
-            host_config: Some(configuration.host_config.clone()),
+            host_config: Some(api::container::HostConfig {
+                links: links::shown(&configuration),
+                ..configuration.host_config.clone()
+            }),
             graph_driver: self.graph_driver(&container.id),
             size_rw: None,
             size_root_fs: None,

@@ -38,6 +38,11 @@ impl Engine {
         let now = state::now();
         let mut listed: Vec<_> =
             chosen.iter().map(|snapshot| summary(snapshot, &names, identify, now)).collect();
+        let mut links = self.link_names();
+        for (summary, snapshot) in listed.iter_mut().zip(&chosen) {
+            let others = links.remove(&snapshot.configuration.name).unwrap_or_default();
+            summary.names.get_or_insert_default().extend(others);
+        }
         if options.size {
             let engine = self.clone();
             listed = blocking(move || {

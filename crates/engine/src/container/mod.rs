@@ -37,6 +37,7 @@ mod human;
 pub(crate) mod init_layer;
 mod inspect;
 mod kill;
+mod links;
 mod list;
 mod log_target;
 mod logs;

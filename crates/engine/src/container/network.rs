@@ -2,7 +2,6 @@
 //! engine that opens. What a run has is kept beside its other run-time files, so that it outlives a daemon that is
 //! killed and not the machine.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,11 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
 use super::driver::Driver;
+use super::links;
 use super::network_files::{self, Addressing};
-use super::request::Request;
 use super::state::State;
 use crate::network::endpoint::{Owner, Place, dns_names};
-use crate::network::names::parse_link;
 use crate::network::publish::{self, Wish};
 use crate::network::sandbox::{Sandbox, Surroundings, drop_ports};
 use crate::network::{Endpoint, Network, asked};
@@ -157,7 +155,7 @@ pub(super) fn addressing(
     Ok(Addressing {
         own: places.iter().flat_map(Place::addresses).collect(),
         host_gateway: engine.inner.networks.host_gateway(),
-        links: linked(engine, configuration, strict)?.into_iter().flat_map(Linked::hosts).collect(),
+        links: links::hosts(engine, configuration, strict)?,
         resolver: sandbox.is_some_and(Sandbox::wants_resolver),
     })
 }
@@ -204,91 +202,6 @@ fn serve_names(engine: &Engine, configuration: &Configuration, sandbox: &mut San
     }
     let upstreams = network_files::upstreams(engine, configuration, sandbox.leads_outside());
     sandbox.serve_names(upstreams.servers, upstreams.ndots_set)
-}
-
-/// A container that another one links to on the default bridge.
-pub(super) struct Linked {
-    alias: String,
-    configuration: Arc<Configuration>,
-    addresses: Vec<IpAddr>,
-}
-
-impl Linked {
-    /// Lines of /etc/hosts: alias, host name, and the name where it differs.
-    fn hosts(self) -> Vec<(IpAddr, Vec<String>)> {
-        let mut names = vec![self.alias.clone(), self.configuration.config.hostname.clone()];
-        if self.configuration.name != self.alias {
-            names.push(self.configuration.name.clone());
-        }
-        self.addresses.into_iter().map(|address| (address, names.clone())).collect()
-    }
-
-    /// Docker's old variables: where the other one is, and what it was told.
-    fn variables(&self, parent: &str) -> Vec<String> {
-        let prefix = self.alias.replace('-', "_").to_uppercase();
-        let address = self.addresses.first().map(ToString::to_string).unwrap_or_default();
-        let ports = publish::exposed(&self.configuration.config);
-        let mut variables = Vec::new();
-        let url = |port: u16, protocol| format!("{protocol}://{address}:{port}");
-        let first = ports.iter().find(|(_, p)| publish::word(*p) == "tcp").or(ports.first());
-        if let Some((port, protocol)) = first {
-            variables.push(format!("{prefix}_PORT={}", url(*port, publish::word(*protocol))));
-        }
-        for (port, protocol) in &ports {
-            let word = publish::word(*protocol);
-            let name = format!("{prefix}_PORT_{port}_{}", word.to_uppercase());
-            variables.push(format!("{name}={}", url(*port, word)));
-            variables.push(format!("{name}_ADDR={address}"));
-            variables.push(format!("{name}_PORT={port}"));
-            variables.push(format!("{name}_PROTO={word}"));
-        }
-        variables.push(format!("{prefix}_NAME=/{parent}/{}", self.alias));
-        for entry in self.configuration.config.env.iter().flatten() {
-            if let Some((name, value)) =
-                entry.split_once('=').filter(|(name, _)| !matches!(*name, "HOME" | "PATH"))
-            {
-                variables.push(format!("{prefix}_ENV_{name}={value}"));
-            }
-        }
-        variables
-    }
-}
-
-/// The containers it links to on the default bridge; `strict`: they must run, else those that don't are left out.
-fn linked(engine: &Engine, configuration: &Configuration, strict: bool) -> Result<Vec<Linked>> {
-    let host_config = &configuration.host_config;
-    if host_config.network_mode.is_user_defined() || host_config.network_mode.container().is_some() {
-        return Ok(Vec::new());
-    }
-    let links = host_config.links.iter().flatten().filter_map(|link| parse_link(link));
-    let found = links.map(|(name, alias)| linked_to(engine, configuration, &name, alias));
-    if strict { found.collect() } else { Ok(found.filter_map(Result::ok).collect()) }
-}
-
-fn linked_to(engine: &Engine, parent: &Configuration, name: &str, alias: String) -> Result<Linked> {
-    let snapshot = engine.inner.registry.find(name)?.snapshot();
-    let name = &snapshot.configuration.name;
-    if !snapshot.state.is_alive() {
-        return Err(Error::internal(format!(
-            "Cannot link to a non running container: /{name} AS /{}/{alias}",
-            parent.name
-        )));
-    }
-    let endpoints = &snapshot.state.network.endpoints;
-    let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network == "bridge") else {
-        let message = format!("Cannot link to /{name}, as it does not belong to the default network");
-        return Err(Error::internal(message));
-    };
-    let v4 = endpoint.ipv4.map(|net| net.addr().into());
-    let v6 = endpoint.ipv6.map(|net| net.addr().into());
-    let addresses = v4.into_iter().chain(v6).collect();
-    Ok(Linked { alias, configuration: snapshot.configuration, addresses })
-}
-
-/// The variables that its links give it.
-pub(super) fn link_variables(engine: &Engine, configuration: &Configuration) -> Result<Vec<String>> {
-    let linked = linked(engine, configuration, true)?;
-    Ok(linked.iter().flat_map(|linked| linked.variables(&configuration.name)).collect())
 }
 
 /// One more network for a run: its address, its interface, its names, its files.
@@ -357,18 +270,6 @@ impl Driver {
         }
         let engine = self.engine.clone();
         blocking(move || network_files::update(&engine, &configuration, &before, &after)).await
-    }
-
-    /// Others link to it on the default bridge: where it is, or how it is called, may be new to them.
-    pub(super) fn tell_linked(&self) {
-        let configuration = self.configuration();
-        for other in self.engine.inner.registry.all() {
-            let theirs = other.configuration();
-            let links = theirs.host_config.links.iter().flatten().filter_map(|link| parse_link(link));
-            if links.into_iter().any(|(name, _)| name == configuration.name) {
-                other.tell(Request::Refresh);
-            }
-        }
     }
 
     fn run_folder(&self) -> PathBuf {

@@ -20,19 +20,19 @@ pub struct RemoveOptions {
     pub force: bool,
     /// Remove its anonymous volumes too.
     pub volumes: bool,
-    /// Remove a link instead: refused, there are no links.
+    /// Remove a legacy link instead, by its name `container/alias`.
     pub link: bool,
 }
 
 impl Engine {
     /// `DELETE /containers/{id}`. A caller who goes away does not stop it.
     pub async fn container_remove(&self, reference: &str, options: RemoveOptions) -> Result<()> {
+        if options.link {
+            return self.remove_link(reference).await;
+        }
         let container = self.inner.registry.find(reference)?;
         if container.state().status == Status::Removing {
             return Err(Error::conflict(format!("removal of container {reference} is already in progress")));
-        }
-        if options.link {
-            return Err(Error::internal("Conflict, cannot remove the default link name of the container"));
         }
         let (engine, reference) = (self.clone(), reference.to_owned());
         let work = tokio::spawn(async move {

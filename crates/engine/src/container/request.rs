@@ -42,6 +42,13 @@ pub(crate) enum Request {
         /// Answered when it is durable and, of a running container, attached.
         reply: Reply,
     },
+    /// One legacy link less.
+    Unlink {
+        /// The link's alias.
+        alias: String,
+        /// Answered when it is durable.
+        reply: Reply,
+    },
     /// A container that it links to has other addresses or another name.
     Refresh,
     /// One network less.

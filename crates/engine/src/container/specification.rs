@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use boxship_oci::runtime::Spec;
 
 use super::configuration::Configuration;
-use super::network;
+use super::links;
 use super::network_files::Files;
 use super::state::Status;
 use crate::spec::{self, Inputs, Joined};
@@ -81,7 +81,7 @@ pub(super) fn derive(
         host: &engine.inner.host,
         joined,
         namespace,
-        link_variables: network::link_variables(engine, configuration)?,
+        link_variables: links::variables(engine, configuration)?,
         mounts: &configuration.mounts,
         hosts: Some(files.hosts.clone()),
         hostname: Some(files.hostname.clone()),
