@@ -132,7 +132,10 @@ impl Firewall {
         wanted.guarded = state.wanted.guarded.clone();
         let before = std::mem::replace(&mut state.wanted, wanted);
         match self.rebuild(&mut state) {
-            Ok(()) => self.last_resort.set(&state.wanted.subnets()),
+            Ok(()) => {
+                self.last_resort.set(&state.wanted.subnets());
+                Ok(())
+            }
             Err(error) => {
                 state.wanted = before;
                 Err(error)
@@ -195,7 +198,8 @@ impl Firewall {
         if honest {
             pair.remove(&self.links)?;
         }
-        self.last_resort.set(&[])
+        self.last_resort.set(&[]);
+        Ok(())
     }
 
     /// Changes the routes of these ports, or nothing. Costs what they are, however many others there are.
@@ -234,7 +238,8 @@ impl Firewall {
             state.wanted.networks.remove(bridge);
             state.wanted.networks.extend(before.map(|network| (bridge.to_owned(), network)));
         }
-        done.and_then(|()| self.last_resort.set(&state.wanted.subnets()))
+        self.last_resort.set(&state.wanted.subnets());
+        done
     }
 
     /// Has the kernel exchange elements; when its table isn't what we think it is, it gets the whole that is wanted.

@@ -179,8 +179,9 @@ impl Kernel {
     /// Makes the firewall's table anew for these networks; without any, it is taken away.
     pub(super) fn replace_table(&self, networks: &[Arc<Network>], ports: &[Published]) -> Result<()> {
         let Some(table) = self.firewall()? else {
-            // One from before the firewall was turned off would go on ruling.
-            return Ok(Firewall::open(&self.table, Mode::Docker)?.clear()?);
+            // One from before the firewall was turned off would go on ruling. A kernel without nftables has none.
+            let left = Firewall::open(&self.table, Mode::Docker).ok();
+            return Ok(left.map_or(Ok(()), |table| table.clear())?);
         };
         let entries: Vec<_> = networks.iter().filter_map(|network| firewall_entry(network)).collect();
         match entries.is_empty() {

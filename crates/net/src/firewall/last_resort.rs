@@ -53,9 +53,16 @@ impl LastResort {
         Self { connection, priority: priority_of(table) }
     }
 
-    /// Has policies for these subnets and no others.
-    pub(super) fn set(&self, subnets: &[IpNet]) -> Result<()> {
-        let Some(connection) = &self.connection else { return Ok(()) };
+    /// Has policies for these subnets and no others. Networks work without them: a kernel that refuses them is told of
+    /// in the log.
+    pub(super) fn set(&self, subnets: &[IpNet]) {
+        let Some(connection) = &self.connection else { return };
+        if let Err(error) = self.exchange(connection, subnets) {
+            tracing::warn!(%error, "networks are open while the firewall's table is missing");
+        }
+    }
+
+    fn exchange(&self, connection: &Connection, subnets: &[IpNet]) -> Result<()> {
         let wanted: BTreeSet<Selector> = subnets.iter().flat_map(selectors).collect();
         let there = self.list(connection)?;
         for selector in there.difference(&wanted) {
