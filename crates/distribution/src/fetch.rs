@@ -4,8 +4,8 @@
 //! workers: segment ─> ranged request ─> pieces ─> Partial (pwrite)      readers: follow the prefix, blocking
 //!              ^ failed: waits, goes on where it was, next server             └─ wake up when it grows
 //! ```
-//! A short blob has one worker and one request; a long one several, each with a segment, as soon as the server has
-//! shown that it does ranges. What was written stays when everything else fails: the next pull goes on there.
+//! A short blob has one worker and one request; a long one is fetched by segments, by several workers at a time where
+//! the way is slow and the server does ranges. What was written stays when everything else fails: the next pull goes on there.
 //! Memory: a few pieces per worker. The digest is not computed here: whoever reads does it on the way.
 
 use std::io::{self, Read};
@@ -30,6 +30,8 @@ use crate::url::Url;
 const LONG: u64 = 64 << 20;
 /// Workers of one long blob.
 const WORKERS: usize = 4;
+/// A segment that takes longer than this calls the other workers: on a fast way they would only be in its way.
+const SLOW: Duration = Duration::from_millis(300);
 /// Bytes collected before they are written.
 const BATCH: usize = 512 << 10;
 /// Bytes are written at the latest after this long: a killed daemon loses no more.
@@ -306,7 +308,7 @@ impl Work {
         segment: usize,
         place: &Place,
         bounded: bool,
-        ranges_work: &mut (dyn FnMut() + Send),
+        call_others: &mut (dyn FnMut() + Send),
     ) -> Result<()> {
         let partial = &self.flow.partial;
         let from = partial.next(segment);
@@ -314,6 +316,8 @@ impl Work {
         let response = place.repository.blob(&place.url, from, to).await?;
         let failed =
             |source| Error::Request { method: http::Method::GET, url: place.url.to_string(), source };
+        let mut ranges = false;
+        let begun = Instant::now();
         let begins = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
@@ -321,7 +325,7 @@ impl Work {
                 if start != from || total.is_some_and(|total| total != partial.size()) {
                     return Err(failed(Failure::Broken("the server sent another range".into())));
                 }
-                ranges_work();
+                ranges = true;
                 from
             }
             _ => 0,
@@ -335,7 +339,10 @@ impl Work {
         let mut sink = Sink::new(self, segment, begins, begins == 0);
         let mut body = response.into_body();
         loop {
-            // What has come is written before the connection's end is told.
+            if ranges && begun.elapsed() > SLOW {
+                call_others();
+                ranges = false;
+            }
             let due = sink.due();
             let piece = tokio::select! {
                 piece = next_piece(&mut body, self.stall) => piece,

@@ -117,6 +117,10 @@ impl Fake {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.ok()?);
+            // A client that tries TLS first is turned away at once.
+            if head == [0x16] {
+                return None;
+            }
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let mut lines = text.lines();
