@@ -13,7 +13,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup        install what the tests need from Debian's packages (as root)
   test         setup, then run all tests
   tidy         check the house rules that a program can check
-  bench run    measure containers beside docker, podman, runc and crun";
+  bench run    measure containers beside docker, podman, runc and crun
+  bench net    measure networks beside docker
+  bench registry
+               measure our registry beside Debian's docker-registry";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +27,8 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => setup::install().and_then(|()| setup::test(rest)),
         ["tidy"] => tidy::check(),
         ["bench", "run", rest @ ..] => bench::run(rest),
+        ["bench", "net", rest @ ..] => bench::net::run(rest),
+        ["bench", "registry"] => bench::registry::run(),
         _ => Err(USAGE.to_string()),
     };
     match result {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 60;
 /// The longest token.
-const LONGEST: usize = 32 << 10;
+const LONGEST: usize = 24 << 10;
 
 pub(super) struct Tokens {
     keys: Watched<Vec<Key>>,

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use tokio::task::JoinHandle;
@@ -71,8 +70,6 @@ pub(crate) enum ReplyBody {
     Empty,
     Bytes(Option<Bytes>),
     Blob(Box<BlobBody>),
-    /// What another registry sends.
-    Relayed(UnsyncBoxBody<Bytes, io::Error>),
 }
 
 /// A blob, or a part of one, on its way out.
@@ -83,8 +80,11 @@ pub(crate) struct BlobBody {
     hasher: Option<Hasher>,
     /// Whether reading without waiting is worth a try.
     eager: bool,
-    reading: Option<JoinHandle<io::Result<(Piece, Option<Hasher>)>>>,
+    reading: Option<Reading>,
 }
+
+/// A piece that a thread is reading, and the hash so far.
+type Reading = JoinHandle<io::Result<(Piece, Option<Hasher>)>>;
 
 struct Source {
     storage: Arc<Storage>,
@@ -131,7 +131,7 @@ impl BlobBody {
     }
 
     /// The same from the disk.
-    fn read_later(&mut self) -> JoinHandle<io::Result<(Piece, Option<Hasher>)>> {
+    fn read_later(&mut self) -> Reading {
         let (source, mut hasher) = (self.source.clone(), self.hasher.take());
         let (at, length, end) = (self.left.start, self.length(), self.left.end);
         tokio::task::spawn_blocking(move || {
@@ -146,10 +146,9 @@ impl BlobBody {
             if let Some(hasher) = &mut hasher {
                 hasher.update(piece.as_ref());
             }
-            if at + piece.length as u64 == end {
-                if let Some(hasher) = hasher.take() {
-                    source.storage.judge(&source.blob, &hasher.finish()).map_err(told)?;
-                }
+            let last = at + piece.length as u64 == end;
+            if let Some(hasher) = hasher.take_if(|_| last) {
+                source.storage.judge(&source.blob, &hasher.finish()).map_err(told)?;
             }
             Ok((piece, hasher))
         })
@@ -201,7 +200,6 @@ impl Body for ReplyBody {
             Self::Empty => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Blob(blob) => blob.poll(context),
-            Self::Relayed(body) => Pin::new(body).poll_frame(context),
         }
     }
 
@@ -210,7 +208,6 @@ impl Body for ReplyBody {
             Self::Empty | Self::Bytes(None) => true,
             Self::Bytes(Some(bytes)) => bytes.is_empty(),
             Self::Blob(blob) => blob.left.is_empty() && blob.reading.is_none(),
-            Self::Relayed(body) => body.is_end_stream(),
         }
     }
 
@@ -219,7 +216,6 @@ impl Body for ReplyBody {
             Self::Empty | Self::Bytes(None) => SizeHint::with_exact(0),
             Self::Bytes(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Blob(blob) => SizeHint::with_exact(blob.left.end - blob.left.start),
-            Self::Relayed(body) => body.size_hint(),
         }
     }
 }

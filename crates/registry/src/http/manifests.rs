@@ -81,7 +81,6 @@ async fn put(mut call: Call, repository: RepositoryName, reference: Reference) -
             tags: &named,
             content_type: content_type.as_deref(),
             bytes: &bytes,
-            complete: true,
         })
     })
     .await?;

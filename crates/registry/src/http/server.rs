@@ -23,7 +23,7 @@ use super::{App, Call, Failure, dispatch};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How much is read at once, and how long a request's head may be.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 32 << 10;
 
 /// How long connections may go on when the server is told to end.
 const FAREWELL: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use crate::name::{RepositoryName, UploadId};
 use crate::storage::uploads::Lease;
 
 /// How much is gathered before it is written: each write is a trip to another thread.
-const BATCH: usize = 128 << 10;
+const BATCH: usize = 64 << 10;
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 

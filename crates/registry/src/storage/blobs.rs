@@ -251,10 +251,11 @@ fn in_folder(target: &Path, mut action: impl FnMut() -> io::Result<()>) -> Resul
 
 /// Renews a lease that is not fresh. That it could not be is no reason to refuse: reading is not writing.
 fn renew(path: &Path, metadata: &Metadata) {
-    if age(metadata) > RENEW {
-        if let Err(error) = disk::touch(path) {
-            tracing::warn!(%error, "a blob's lease could not be renewed");
-        }
+    if age(metadata) <= RENEW {
+        return;
+    }
+    if let Err(error) = disk::touch(path) {
+        tracing::warn!(%error, "a blob's lease could not be renewed");
     }
 }
 

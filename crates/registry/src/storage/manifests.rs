@@ -22,8 +22,6 @@ pub(crate) struct Put<'a> {
     pub(crate) tags: &'a [Tag],
     pub(crate) content_type: Option<&'a str>,
     pub(crate) bytes: &'a [u8],
-    /// A cache gets manifests before what they name.
-    pub(crate) complete: bool,
 }
 
 /// A manifest that was put or read.
@@ -56,9 +54,7 @@ impl Storage {
                 break lock;
             }
         };
-        if put.complete {
-            self.require(put.repository, &parsed)?;
-        }
+        self.require(put.repository, &parsed)?;
         if let Some(subject) = &parsed.subject {
             let referrer = parsed.referrer(&digest, put.bytes.len() as u64);
             self.add_referrer(put.repository, subject, &referrer)?;

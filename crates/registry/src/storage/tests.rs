@@ -52,14 +52,8 @@ impl Fixture {
     fn put(&self, repository: &str, reference: &str, bytes: &[u8]) -> Result<Digest> {
         let reference: Reference = reference.parse().unwrap();
         let repository = name(repository);
-        let put = Put {
-            repository: &repository,
-            reference: &reference,
-            tags: &[],
-            content_type: None,
-            bytes,
-            complete: true,
-        };
+        let put =
+            Put { repository: &repository, reference: &reference, tags: &[], content_type: None, bytes };
         self.storage.put_manifest(&put).map(|stored| stored.digest)
     }
 
@@ -167,7 +161,7 @@ fn manifests_need_what_they_name() {
     assert!(matches!(refused, Error::ManifestBlobUnknown(missing) if missing == [absent.clone()]));
     // A subject may come later.
     let referrer = fixture.put("a", "t", &fixture.manifest(&[&blob], Some(&absent))).unwrap();
-    assert_eq!(fixture.storage.referring(&name("a"), &absent).unwrap(), [referrer.clone()]);
+    assert_eq!(fixture.storage.referring(&name("a"), &absent).unwrap(), std::slice::from_ref(&referrer));
     let listed = fixture.storage.referrer(&name("a"), &absent, &referrer).unwrap().unwrap();
     assert_eq!(listed.artifact_type.as_deref(), Some("a/b"));
     let index = format!(r#"{{"manifests":[{{"digest":"{absent}","size":1}}]}}"#);

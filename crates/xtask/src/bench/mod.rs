@@ -3,6 +3,8 @@
 
 mod engine;
 mod memory;
+pub mod net;
+pub mod registry;
 mod runtime;
 
 use std::process::{Command, Stdio};

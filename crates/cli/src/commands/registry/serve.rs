@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use boxship_registry::{AccessConfig, Anonymous, Config, gc};
 
-use super::{
-    DEFAULT_STORAGE, STORAGE, check_count, check_period, failed, given_count, given_period, storage_path,
-};
+use super::{STORAGE, check_count, check_period, failed, given_count, given_period, storage_path};
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::{Failure, Result};
@@ -177,7 +175,7 @@ mod tests {
     fn flags_become_settings() {
         let config = read("").unwrap();
         assert_eq!(config.address.to_string(), "127.0.0.1:5000");
-        assert_eq!(config.storage.to_str(), Some(DEFAULT_STORAGE));
+        assert_eq!(config.storage.to_str(), Some("/var/lib/boxship-registry"));
         assert_eq!(config.gc.grace, Duration::from_secs(24 * 3600));
         let line = "-a :443 -s /x --tls-cert c --tls-key k --anonymous pull --keep-tags 3 --older-than 30d --untagged \
                     --timeout 5s --max-blob-size 1g";
