@@ -25,8 +25,11 @@ const DAEMON_PATIENCE: Duration = Duration::from_secs(30);
 pub const HOME: [&str; 2] = ["198.51.100.2", "2001:db8:51::2"];
 /// The addresses of the other host.
 pub const OUTSIDE: [&str; 2] = ["198.51.100.1", "2001:db8:51::1"];
-/// What the home may have when all containers and networks are gone: what was there, and the default bridge.
-const LASTING_LINKS: [&str; 3] = ["boxship0", "eth0", "lo"];
+/// Whether the home may have this link when all containers and networks are gone: it was there, or is the daemon's own
+/// (`boxship0`, the default bridge; `boxship…-a` and `-b`, the firewall's private pair).
+fn lasts(link: &str) -> bool {
+    ["eth0", "lo"].contains(&link) || link.starts_with("boxship")
+}
 
 /// One daemon with its data root, exec root and socket in a temporary folder.
 pub struct Host {
@@ -259,7 +262,7 @@ impl Host {
 
     /// Links that should have gone with the containers and networks; the kernel takes a moment for that.
     fn links_left(&self) -> Vec<String> {
-        let left = || self.home.links().into_iter().filter(|name| !LASTING_LINKS.contains(&name.as_str()));
+        let left = || self.home.links().into_iter().filter(|name| !lasts(name));
         let deadline = Instant::now() + Duration::from_secs(3);
         while left().next().is_some() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));

@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["oci", "api", "sys", "layer", "store", "image", "distribution", "net", "runtime", "shim"]),
     ("daemon", &["oci", "api", "sys", "engine"]),
     ("client", &["oci", "api"]),
-    ("cli", &["oci", "api", "sys", "client", "daemon", "registry", "shim", "runtime"]),
+    ("cli", &["oci", "api", "sys", "client", "daemon", "distribution", "registry", "shim", "runtime"]),
     ("testkit", &["image"]),
     ("xtask", &["testkit"]),
 ];

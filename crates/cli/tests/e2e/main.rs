@@ -16,6 +16,7 @@ mod logs;
 mod many;
 mod networks;
 mod ports;
+mod registry;
 mod repair;
 mod resolving;
 mod sdk;

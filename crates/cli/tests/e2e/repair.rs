@@ -34,7 +34,7 @@ fn again(host: &Host, before: &str) {
 
 fn veths(host: &Host) -> usize {
     let links = host.home().shell("ip -o link show type veth").ok().to_string();
-    links.lines().filter(|line| !line.contains("eth0@") && !line.contains(": eth0")).count()
+    links.lines().filter(|line| !line.contains(": eth0@") && !line.contains(": boxship")).count()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use boxship_testkit::netns::Namespace;
 use boxship_testkit::{images, require_program};
 
 /// One engine, started and ready.
@@ -19,12 +20,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Our own daemon from the release executable.
+    /// Our own daemon from the release executable. No network is measured with it: it is given none.
     pub fn boxship(exe: &Path) -> Result<Engine, String> {
+        let mut command = Command::new(exe);
+        command.args(["daemon", "--bridge=none"]);
+        Engine::boxship_by(exe, command)
+    }
+
+    /// The same in a network namespace, with all that belongs to networks.
+    pub fn boxship_in(exe: &Path, home: &Namespace) -> Result<Engine, String> {
+        let mut command = home.command(exe);
+        command.arg("daemon");
+        Engine::boxship_by(exe, command)
+    }
+
+    fn boxship_by(exe: &Path, mut command: Command) -> Result<Engine, String> {
         let dir = folder()?;
         let socket = dir.path().join("boxship.sock");
-        let mut command = Command::new(exe);
-        command.arg("daemon").arg("-H").arg(format!("unix://{}", socket.display()));
+        command.arg("-H").arg(format!("unix://{}", socket.display()));
         command
             .arg("--data-root")
             .arg(dir.path().join("data"))
@@ -36,10 +49,20 @@ impl Engine {
 
     /// Debian's dockerd, without a bridge: containers are compared without network set-up.
     pub fn docker() -> Result<Engine, String> {
+        let mut command = Command::new(require_program("dockerd", "docker.io"));
+        command.args(["--bridge=none", "--iptables=false"]);
+        Engine::docker_by(command)
+    }
+
+    /// The same in a network namespace, with all that belongs to networks.
+    pub fn docker_in(home: &Namespace) -> Result<Engine, String> {
+        Engine::docker_by(home.command(require_program("dockerd", "docker.io")))
+    }
+
+    fn docker_by(mut command: Command) -> Result<Engine, String> {
         let dir = folder()?;
         let socket = dir.path().join("docker.sock");
-        let mut command = Command::new(require_program("dockerd", "docker.io"));
-        command.args(["--bridge=none", "--iptables=false", "-H"]).arg(format!("unix://{}", socket.display()));
+        command.arg("-H").arg(format!("unix://{}", socket.display()));
         command
             .arg("--data-root")
             .arg(dir.path().join("data"))

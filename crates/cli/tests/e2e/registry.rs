@@ -1,0 +1,191 @@
+//! `boxship registry`: the real executable serves, others' clients push and pull, commands work beside the server.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use boxship_oci::Digest;
+use serde_json::json;
+
+use crate::eventually;
+
+/// A server of its own, with its storage and room for the others' files.
+struct Registry {
+    server: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Registry {
+    fn start(arguments: &[&str]) -> Registry {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        // Free a moment ago; the tests' own process takes others.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxship"));
+        command.args(["registry", "serve", "--address", &format!("127.0.0.1:{port}"), "--storage"]);
+        command.arg(folder.path().join("storage")).args(arguments).stdin(Stdio::null());
+        let server = command.stderr(Stdio::null()).spawn().unwrap();
+        let registry = Registry { server, folder, port };
+        eventually("the registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        registry
+    }
+
+    fn name(&self, repository: &str) -> String {
+        format!("127.0.0.1:{}/{repository}", self.port)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A command on the storage, beside the server.
+    fn command(&self, words: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxship"));
+        run(command.arg("registry").args(words).arg("--storage").arg(self.path("storage")))
+    }
+
+    fn podman(&self, words: &[&str]) -> String {
+        let mut command = Command::new("podman");
+        command.arg("--root").arg(self.path("podman")).arg("--runroot").arg(self.path("podman-run"));
+        run(command.args(["--storage-driver", "vfs"]).args(words))
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {told}");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
+
+fn skopeo(words: &[&str]) -> String {
+    run(Command::new("skopeo").args(words))
+}
+
+/// An OCI layout with an index of two platforms, each of `count` layers.
+fn layout(folder: &Path, count: usize) {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let blob = |bytes: &[u8], kind: &str| {
+        let digest = Digest::of(bytes);
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    let mut manifests = Vec::new();
+    for architecture in ["amd64", "arm64"] {
+        let tars: Vec<Vec<u8>> = (0..count).map(|n| tar(&format!("{architecture}-{n}"))).collect();
+        let layers: Vec<_> =
+            tars.iter().map(|tar| blob(tar, "application/vnd.oci.image.layer.v1.tar")).collect();
+        let diffs: Vec<_> = tars.iter().map(Digest::of).collect();
+        let config = json!({
+            "architecture": architecture, "os": "linux", "config": {},
+            "rootfs": {"type": "layers", "diff_ids": diffs},
+        });
+        let config = blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
+        let mut entry = blob(manifest.to_string().as_bytes(), kind);
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        manifests.push(entry);
+    }
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": manifests});
+    let mut entry = blob(index.to_string().as_bytes(), kind);
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": "x"});
+    let top = json!({"schemaVersion": 2, "manifests": [entry]});
+    fs::write(folder.join("index.json"), top.to_string()).unwrap();
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+/// An archive of one empty file.
+fn tar(name: &str) -> Vec<u8> {
+    let mut head = [0u8; 512];
+    head[..name.len()].copy_from_slice(name.as_bytes());
+    head[100..107].copy_from_slice(b"0000644");
+    for field in [108, 116] {
+        head[field..field + 7].copy_from_slice(b"0000000");
+    }
+    for field in [124, 136] {
+        head[field..field + 11].copy_from_slice(b"00000000000");
+    }
+    head[148..156].copy_from_slice(b"        ");
+    head[156] = b'0';
+    head[257..263].copy_from_slice(b"ustar\0");
+    head[263..265].copy_from_slice(b"00");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    [&head[..], &[0; 1024]].concat()
+}
+
+#[test]
+fn others_push_and_pull() {
+    let registry = Registry::start(&[]);
+    let source = registry.path("source");
+    layout(&source, 30);
+    let (name, oci) = (registry.name("many/layers:v1"), |path: &Path| format!("oci:{}:x", path.display()));
+    skopeo(&["copy", "--all", "--dest-tls-verify=false", &oci(&source), &format!("docker://{name}")]);
+    let back = registry.path("back");
+    skopeo(&["copy", "--all", "--src-tls-verify=false", &format!("docker://{name}"), &oci(&back)]);
+    run(Command::new("diff").arg("-r").arg(source.join("blobs")).arg(back.join("blobs")));
+
+    registry.podman(&["pull", "-q", "--tls-verify=false", &name]);
+    let copy = registry.name("podman/layers:v2");
+    registry.podman(&["tag", &name, &copy]);
+    registry.podman(&["push", "-q", "--tls-verify=false", &copy]);
+    let tags =
+        skopeo(&["list-tags", "--tls-verify=false", &format!("docker://{}", registry.name("podman/layers"))]);
+    assert!(tags.contains("v2"), "{tags}");
+
+    assert_eq!(registry.command(&["ls"]), "many/layers\npodman/layers");
+    assert!(registry.command(&["tags", "many/layers"]).contains("application/vnd.oci.image.index.v1+json"));
+    assert_eq!(registry.command(&["rm", "many/layers:v1"]), "many/layers:v1");
+    assert_eq!(registry.command(&["rm", "--all", "podman/layers"]), "podman/layers");
+    let told = registry.command(&["gc", "--untagged", "--grace", "0"]);
+    assert!(told.starts_with("Removed 0 tags, 3 manifests, 62 blobs, 1 repositories"), "{told}");
+    assert_eq!(registry.command(&["ls"]), "");
+    assert!(registry.command(&["du"]).ends_with("Total: 0B, of which 0B in no repository, 0B in uploads"));
+    // The server noticed: what was there is pushed again.
+    skopeo(&["copy", "--all", "--dest-tls-verify=false", &oci(&source), &format!("docker://{name}")]);
+    assert_eq!(registry.command(&["ls"]), "many/layers");
+}
+
+#[test]
+fn names_passwords_and_rights() {
+    let files = tempfile::tempdir().unwrap();
+    let (users, rights) = (files.path().join("htpasswd"), files.path().join("rights"));
+    let user = run(Command::new("htpasswd").args(["-Bbn", "alice", "secret"]));
+    fs::write(&users, user).unwrap();
+    fs::write(&rights, "anonymous public/** pull\nalice ** pull,push\n").unwrap();
+    let words = ["--htpasswd", &users.to_string_lossy(), "--rights", &rights.to_string_lossy()];
+    let registry = Registry::start(&words);
+    let source = registry.path("source");
+    layout(&source, 1);
+    let source = format!("oci:{}:x", source.display());
+    for repository in ["public/x", "private/x"] {
+        let target = format!("docker://{}", registry.name(repository));
+        let refused = Command::new("skopeo")
+            .args(["copy", "--all", "--dest-tls-verify=false", "--dest-no-creds", &source, &target])
+            .output();
+        assert!(!refused.unwrap().status.success(), "{repository}");
+        let known =
+            ["copy", "--all", "--dest-tls-verify=false", "--dest-creds", "alice:secret", &source, &target];
+        skopeo(&known);
+    }
+    let inspect = |repository: &str| {
+        let target = format!("docker://{}", registry.name(repository));
+        let mut command = Command::new("skopeo");
+        command.args(["inspect", "--raw", "--tls-verify=false", "--no-creds", &target]);
+        command.output().unwrap().status.success()
+    };
+    assert!(inspect("public/x"));
+    assert!(!inspect("private/x"));
+}
