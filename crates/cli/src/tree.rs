@@ -1,7 +1,7 @@
 //! Which commands there are, and the help that lists them.
 
 use crate::command::{Command, Group};
-use crate::commands::{account, container, image, inspect, network, registry, system};
+use crate::commands::{account, container, image, inspect, manifest, network, registry, system};
 use crate::flags;
 use crate::globals;
 
@@ -132,7 +132,7 @@ const SYSTEM: Group = Group {
     ],
 };
 
-const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &NETWORK, &registry::REGISTRY, &SYSTEM];
+const GROUPS: &[&Group] = &[&CONTAINER, &IMAGE, &manifest::MANIFEST, &NETWORK, &registry::REGISTRY, &SYSTEM];
 
 /// Roles of the executable that are no commands of the client.
 const ROLES: &[(&str, &str)] =

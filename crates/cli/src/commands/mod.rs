@@ -4,6 +4,7 @@ pub mod account;
 pub mod container;
 pub mod image;
 pub mod inspect;
+pub mod manifest;
 pub mod network;
 pub mod registry;
 pub mod system;

@@ -67,11 +67,6 @@ async fn search(invocation: &Invocation) -> Result<u8> {
              yield any results in future.",
         );
     }
-    if term.contains("://") {
-        return Err(Failure::new(format!(
-            "invalid repository name: repository name ({term}) should not have a scheme"
-        )));
-    }
     let query = Query::new()
         .set("term", term)
         .maybe("filters", (!filters.is_empty()).then(|| filters.to_json()))

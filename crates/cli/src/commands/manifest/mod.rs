@@ -1,0 +1,101 @@
+//! `manifest`: indexes of images for several platforms, put together from images that are on their registry already.
+//!
+//! Nothing of it passes the daemon: manifests are read from and written to the registry by this process, with the
+//! user's credentials; what is being put together lies in the folder `manifests` of the client's configuration, in the
+//! stock client's format.
+
+mod annotate;
+mod create;
+mod inspect;
+mod kept;
+mod part;
+mod push;
+mod rm;
+
+use boxship_api::auth::AuthConfig;
+use boxship_distribution::{Credentials, FOLDERS, Fetched, Hosts, Kind, Proxies, Remote, Settings};
+use boxship_oci::Reference;
+
+use crate::command::Group;
+use crate::credentials::key;
+use crate::failure::{Failure, Result};
+use crate::flags::Flag;
+use crate::invocation::Invocation;
+use kept::Kept;
+
+/// `manifest`.
+pub const MANIFEST: Group = Group {
+    name: "manifest",
+    about: "Manage image manifests and manifest lists",
+    commands: &[
+        (&["annotate"], &annotate::ANNOTATE),
+        (&["create"], &create::CREATE),
+        (&["inspect"], &inspect::INSPECT),
+        (&["push"], &push::PUSH),
+        (&["rm"], &rm::RM),
+    ],
+};
+
+const INSECURE: Flag = Flag::switch("insecure", "Allow communication with an insecure registry");
+
+/// What is being put together.
+fn kept(invocation: &Invocation) -> Kept {
+    Kept::new(invocation.globals.config_folder().join("manifests"))
+}
+
+/// A name, with the tag that is meant.
+fn reference(text: &str) -> Result<Reference> {
+    Reference::parse(text).map(Reference::tagged).map_err(|why| Failure::new(why.to_string()))
+}
+
+/// The part of a reference that manifests are asked for by.
+fn asked(reference: &Reference) -> String {
+    let digest = reference.digest().map(ToString::to_string);
+    digest.or_else(|| reference.tag().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The repository of a reference on its registry.
+async fn remote(invocation: &Invocation, reference: &Reference) -> Result<Remote> {
+    let variable =
+        |upper: &str, lower: &str| std::env::var(upper).or_else(|_| std::env::var(lower)).unwrap_or_default();
+    let proxies = Proxies::new(
+        &variable("HTTP_PROXY", "http_proxy"),
+        &variable("HTTPS_PROXY", "https_proxy"),
+        &variable("NO_PROXY", "no_proxy"),
+    );
+    let insecure = invocation.parsed.on("insecure").then(|| reference.domain().to_owned());
+    let hosts = Hosts {
+        insecure: insecure.into_iter().collect(),
+        folders: FOLDERS.iter().map(Into::into).collect(),
+        ..Hosts::default()
+    };
+    let settings = Settings { hosts, proxies: proxies.map_err(failed)?, ..Settings::default() };
+    let auth = invocation.credentials().get(key(reference.domain()))?;
+    Remote::open(&settings, reference, credentials(auth)).await.map_err(failed)
+}
+
+fn credentials(auth: AuthConfig) -> Credentials {
+    if !auth.registrytoken.is_empty() {
+        Credentials::Bearer(auth.registrytoken)
+    } else if !auth.identitytoken.is_empty() {
+        Credentials::Identity(auth.identitytoken)
+    } else if auth.username.is_empty() && auth.password.is_empty() {
+        Credentials::Anonymous
+    } else {
+        Credentials::Password { user: auth.username, password: auth.password }
+    }
+}
+
+/// A manifest or index from the registry. One that isn't there, or not for us, is all the same.
+async fn fetched(remote: &Remote, reference: &Reference) -> Result<Fetched> {
+    remote.manifest(&asked(reference)).await.map_err(|error| match error.kind() {
+        Kind::NotFound | Kind::Unauthorized => {
+            Failure::new(format!("no such manifest: {}", reference.canonical()))
+        }
+        _ => failed(error),
+    })
+}
+
+fn failed(error: boxship_distribution::Error) -> Failure {
+    Failure::new(boxship_sys::error::plain(&error.to_string()))
+}
