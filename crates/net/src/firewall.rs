@@ -166,6 +166,12 @@ impl Firewall {
         })
     }
 
+    /// Whether it drops what is forwarded between interfaces that are none of ours: then it must not go while the host
+    /// forwards.
+    pub fn guards(&self) -> bool {
+        !self.state().wanted.guarded.is_empty()
+    }
+
     /// Publishes ports, all or none. A port that is published already to the same place is fine.
     pub fn publish(&self, ports: &[Published]) -> Result<()> {
         self.turn_routes(ports, |wanted| wanted.add(ports))?;

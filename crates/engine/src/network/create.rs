@@ -10,12 +10,11 @@ use ipnet::IpNet;
 use super::Networks;
 use super::kernel::{Owner, foreign_daemon};
 use super::model::{Driver, GatewayMode, Network, PREDEFINED};
+use super::options::{ENABLE_IPV4, ENABLE_IPV6};
 use super::rows::Phase;
 use super::subnets::{self, Used, Wanted};
 use crate::{Engine, Error, Result, error::blocking};
 
-const ENABLE_IPV4: &str = "com.docker.network.enable_ipv4";
-const ENABLE_IPV6: &str = "com.docker.network.enable_ipv6";
 /// A name is told in events and in names of the resolver: a sane length.
 const LONGEST_NAME: usize = 255;
 

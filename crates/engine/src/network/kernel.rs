@@ -126,13 +126,19 @@ impl Kernel {
     /// Makes the host a router for the network's families; only for our own packets, if it was none before.
     fn forward(&self, network: &Network) -> Result<()> {
         for (v6, _) in [(false, network.ipv4), (true, network.ipv6)].into_iter().filter(|(_, on)| *on) {
-            if !self.links()?.forwarding(v6)? {
-                continue;
+            let table = self.firewall()?;
+            // The guard stands before anything is forwarded: a crash in between leaves no open router.
+            if is_no_router(v6)
+                && let Some(table) = table
+            {
+                table.guard_others(v6)?;
             }
-            match self.firewall()? {
-                Some(table) => table.guard_others(v6)?,
-                None => {
-                    tracing::warn!("forwarding was turned on, and no firewall of ours guards other links")
+            if self.links()?.forwarding(v6)? {
+                match table {
+                    Some(table) => table.guard_others(v6)?,
+                    None => {
+                        tracing::warn!("forwarding was turned on; no firewall of ours guards other links")
+                    }
                 }
             }
         }
@@ -150,7 +156,7 @@ impl Kernel {
         let isolated = |v6: bool| bridge.gateway_mode(v6) == GatewayMode::Isolated;
         let own = network.subnets.iter().filter(|subnet| {
             let v6 = subnet.is_v6();
-            !isolated(v6) && !(bridge.inhibit_ipv4 && !v6)
+            !isolated(v6) && (v6 || !bridge.inhibit_ipv4)
         });
         link::Bridge {
             name: bridge.link.clone(),
@@ -184,7 +190,8 @@ impl Kernel {
             return Ok(left.map_or(Ok(()), |table| table.clear())?);
         };
         let entries: Vec<_> = networks.iter().filter_map(|network| firewall_entry(network)).collect();
-        match entries.is_empty() {
+        // A table that keeps the host from forwarding for others stays, whatever else is in it.
+        match entries.is_empty() && !table.guards() {
             true => table.clear()?,
             false => table.replace(&entries, ports)?,
         }
@@ -205,6 +212,12 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// Whether the host forwards nothing of a family; where that can't be known, forwarding it is asked for anyway.
+fn is_no_router(v6: bool) -> bool {
+    let path = if v6 { "/proc/sys/net/ipv6/conf/all/forwarding" } else { "/proc/sys/net/ipv4/ip_forward" };
+    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "0")
 }
 
 /// Whose a link is.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// Whether there is IPv4, and IPv6: of every driver.
+pub(super) const ENABLE_IPV4: &str = "com.docker.network.enable_ipv4";
+/// See [`ENABLE_IPV4`].
+pub(super) const ENABLE_IPV6: &str = "com.docker.network.enable_ipv6";
 const MTU: &str = "com.docker.network.driver.mtu";
 
 /// What carries a network.
@@ -126,6 +130,7 @@ impl Driver {
         match name {
             "" | "bridge" | "default" => Bridge::parse(id, internal, options).map(Self::Bridge),
             "macvlan" => {
+                options.keys().try_for_each(|key| known(name, key, &["parent", "macvlan_mode"]))?;
                 let mode = choice(options, "macvlan_mode", &["bridge", "private", "vepa", "passthru"]);
                 let mode = mode.map_err(|mode| {
                     Error::invalid(format!(
@@ -135,6 +140,8 @@ impl Driver {
                 Ok(Self::Macvlan(Macvlan { parent: parent(name, options)?, mode }))
             }
             "ipvlan" => {
+                let keys = ["parent", "ipvlan_mode", "ipvlan_flag"];
+                options.keys().try_for_each(|key| known(name, key, &keys))?;
                 let mode = choice(options, "ipvlan_mode", &["l2", "l3", "l3s"]).map_err(|mode| {
                     Error::invalid(format!(
                         "requested ipvlan mode '{mode}' is not valid, 'l2' mode is the ipvlan driver default"
@@ -158,6 +165,14 @@ impl Driver {
                 "could not find plugin {other} in v1 plugin registry: plugin not found"
             ))),
         }
+    }
+}
+
+/// Refuses options without a meaning: unlike Docker's, this driver ignores none. Families are judged elsewhere.
+fn known(driver: &str, key: &str, keys: &[&str]) -> Result<()> {
+    match keys.iter().chain(&[ENABLE_IPV4, ENABLE_IPV6]).any(|known| *known == key) {
+        true => Ok(()),
+        false => Err(Error::invalid(format!("the {driver} driver has no option {key}"))),
     }
 }
 
@@ -205,7 +220,7 @@ impl Bridge {
         Ok(bridge)
     }
 
-    /// One option. What Docker's driver doesn't know it ignores, and so is it here.
+    /// One option.
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let failed = |why: &str| Error::invalid(format!("failed to parse {key} value: {value} ({why})"));
         let switch = || go::boolean(value).map_err(|why| failed(&why));
@@ -232,7 +247,7 @@ impl Bridge {
             | "com.docker.network.host_ipv6" => {
                 return Err(Error::invalid(format!("driver option {key} is not supported")));
             }
-            _ => {}
+            _ => known("bridge", key, &[])?,
         }
         Ok(())
     }
@@ -283,7 +298,7 @@ mod tests {
 
     #[test]
     fn bridges() {
-        let Driver::Bridge(plain) = parse("", false, &[("unknown", "x")]).unwrap() else { panic!() };
+        let Driver::Bridge(plain) = parse("", false, &[(ENABLE_IPV6, "true")]).unwrap() else { panic!() };
         assert_eq!(plain, Bridge { link: "br-0123456789ab".into(), ..Bridge::default() });
         let options = [
             (BRIDGE_NAME, "br7"),
@@ -304,6 +319,8 @@ mod tests {
         let mode4 = "com.docker.network.bridge.gateway_mode_ipv4";
         for (driver, options, expect) in [
             ("nope", &[][..], "could not find plugin nope in v1 plugin registry: plugin not found"),
+            ("bridge", &[("foo", "x")], "the bridge driver has no option foo"),
+            ("macvlan", &[("foo", "x")], "the macvlan driver has no option foo"),
             ("host", &[], "only one instance of \"host\" network is allowed"),
             ("bridge", &[(BRIDGE_NAME, "a/b")], "invalid interface name: \"a/b\""),
             ("bridge", &[(BRIDGE_NAME, "0123456789abcdef")], "invalid interface name: \"0123456789abcdef\""),
