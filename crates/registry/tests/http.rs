@@ -1,6 +1,8 @@
 //! The protocol as clients see it: the workflows of the distribution specification's conformance suite (pull, push,
 //! content discovery, content management), and what clients do that they should not.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
+
 mod server;
 
 use boxship_oci::Digest;
