@@ -30,6 +30,7 @@ pub const IMAGES: Command = Command {
         Flag::value("format", "string", format::HELP),
         Flag::switch("no-trunc", "Don't truncate output"),
         Flag::switch("quiet", "Only show image IDs").short('q'),
+        Flag::switch("tree", "List multi-platform images as a tree (EXPERIMENTAL)"),
     ],
     shared: &[],
     aliases: &["image ls", "image list", "images"],
@@ -67,6 +68,9 @@ async fn images(invocation: &Invocation) -> Result<u8> {
     }
     let query = Query::new().flag("all", parsed.on("all"));
     let query = query.maybe("filters", (!filters.is_empty()).then(|| filters.to_json()));
+    if parsed.on("tree") {
+        return super::tree::show(invocation, query).await;
+    }
     let found: Option<Vec<Summary>> = invocation.client().await?.get("/images/json", query).await?;
     let found = found.unwrap_or_default();
     let digests = parsed.on("digests");

@@ -12,6 +12,7 @@ pub mod rm;
 pub mod save;
 pub mod search;
 pub mod tag;
+mod tree;
 
 use std::path::Path;
 
