@@ -164,11 +164,10 @@ impl Names for Scope {
 
     fn name_of(&self, address: IpAddr) -> Option<String> {
         let zones = self.directory.read();
-        let found = self.joined().iter().find_map(|joined| {
+        self.joined().iter().find_map(|joined| {
             let (_, name) = zones.get(&joined.id)?.back.get(&address)?;
             Some(format!("{name}.{}", joined.shown))
-        });
-        found
+        })
     }
 }
 
