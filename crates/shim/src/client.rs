@@ -3,13 +3,14 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    os::fd::{AsFd, BorrowedFd},
     os::unix::net::UnixStream,
     path::Path,
 };
 
 use crate::{
     Error, Result,
-    protocol::{self, Event, Request, Response},
+    protocol::{self, Event, RelayedPort, Request, Response},
 };
 
 /// One conversation with a shim.
@@ -33,6 +34,10 @@ impl Connection {
     pub fn ask(&mut self, request: &Request) -> Result<Response> {
         let written = self.socket.write_all(&protocol::encode(request));
         written.map_err(|source| Error::Talk { action: "write to", source })?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Response> {
         match self.line()? {
             Some(line) => match protocol::decode(&line, "shim")? {
                 Response::Failed(failure) => Err(failure.into()),
@@ -72,4 +77,25 @@ impl Connection {
 /// Asks one question in a conversation of its own.
 pub fn ask(directory: &Path, request: &Request) -> Result<Response> {
     Connection::open(directory)?.ask(request)
+}
+
+/// Hands bound sockets over to be relayed. What was handed over before something failed stays so.
+pub fn relay(directory: &Path, ports: &[(RelayedPort, BorrowedFd<'_>)]) -> Result<()> {
+    for some in ports.chunks(boxship_sys::fd::MAX_PASSED) {
+        let (told, sockets): (Vec<RelayedPort>, Vec<BorrowedFd<'_>>) = some.iter().copied().unzip();
+        let mut connection = Connection::open(directory)?;
+        let line = protocol::encode(&Request::Relay(told));
+        boxship_sys::fd::send(connection.socket.as_fd(), &line, &sockets)
+            .map_err(|error| Error::Talk { action: "write to", source: error.errno.into() })?;
+        connection.answer()?;
+    }
+    Ok(())
+}
+
+/// What a shim relays.
+pub fn relayed(directory: &Path) -> Result<Vec<RelayedPort>> {
+    match ask(directory, &Request::Relayed)? {
+        Response::Relayed(ports) => Ok(ports),
+        _ => Err(Error::Talk { action: "understand", source: std::io::ErrorKind::InvalidData.into() }),
+    }
 }

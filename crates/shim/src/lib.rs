@@ -17,6 +17,7 @@ pub mod init;
 mod launch;
 pub mod log;
 pub mod protocol;
+mod relay;
 mod role;
 mod supervise;
 

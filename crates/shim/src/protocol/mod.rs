@@ -8,11 +8,15 @@
 //!   - after [`Response::State`] to [`Request::Events`] it is a stream of [`Event`] lines, until the shim is gone;
 //!   - else it is closed by the shim.
 //!
+//!   Descriptors that belong to a request ([`Request::Relay`]) come with its line. A shim older than a request answers
+//!   that it doesn't understand it ([`FailureKind::Internal`]).
+//!
 //! The end of an Events stream says that cgroup and runtime state are removed too: only then can the same container be
 //! launched again, or its folders be removed. An exec's end is told by [`Event::ExecExit`] before its stream ends.
 
 mod event;
 mod launch;
+mod relay;
 mod request;
 
 use std::{
@@ -24,6 +28,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use event::{Event, Phase, State};
 pub use launch::{LaunchRequest, LaunchResponse};
+pub use relay::{RelayedPort, RelayedProtocol};
 pub use request::{ExecRequest, Failure, FailureKind, Request, Response, Streams};
 
 use crate::{Error, Result};
@@ -105,6 +110,11 @@ mod tests {
             Request::Attach(Streams { stdin: true, stdout: true, stderr: false }),
             Request::Exec(Box::new(ExecRequest { id: "e".into(), ..ExecRequest::default() })),
             Request::Wait { exec: None },
+            Request::Relay(vec![RelayedPort {
+                protocol: RelayedProtocol::Udp,
+                host: "[::]:53".parse().unwrap(),
+                target: "172.17.0.2:53".parse().unwrap(),
+            }]),
         ];
         for request in requests {
             let again: Request = decode(&encode(&request), "request").unwrap();

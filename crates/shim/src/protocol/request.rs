@@ -5,7 +5,7 @@ use boxship_runtime::cgroup::Stats;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::State;
+use super::{RelayedPort, State};
 use crate::Exit;
 
 /// What a shim can be asked.
@@ -58,6 +58,13 @@ pub enum Request {
     },
     /// Hear of everything. → [`Response::State`], then [`super::Event`] lines.
     Events,
+    /// Relay ports of the host, whose bound sockets come along, one each, in this order. A port that is relayed
+    /// already leads to its new target from now on. All or none of the new ones. → [`Response::Done`]
+    Relay(Vec<RelayedPort>),
+    /// Relay these no more, whatever their targets: when answered their sockets are closed. → [`Response::Done`]
+    StopRelaying(Vec<RelayedPort>),
+    /// What is relayed. → [`Response::Relayed`]
+    Relayed,
     /// Kill what runs, remove everything, go. → [`Response::Done`], at the end.
     Delete,
 }
@@ -118,6 +125,8 @@ pub enum Response {
     },
     /// Resource usage.
     Stats(Box<Stats>),
+    /// What is relayed.
+    Relayed(Vec<RelayedPort>),
     /// All processes, on the host.
     Pids(Vec<i32>),
     /// Where things stand.

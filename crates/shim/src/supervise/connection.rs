@@ -6,9 +6,13 @@
 use std::{
     io::{self, IoSlice, Read, Write},
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
 };
 
+use boxship_sys::fd;
 use serde::Serialize;
 
 use super::Owner;
@@ -46,6 +50,8 @@ pub(super) struct Connection {
     pub purpose: Purpose,
     socket: UnixStream,
     received: Vec<u8>,
+    /// Descriptors that came with the request.
+    passed: Vec<OwnedFd>,
     out: Vec<u8>,
     /// It takes nothing any more, though its input may not be at its end.
     deaf: bool,
@@ -64,8 +70,8 @@ impl Drop for Connection {
 impl Connection {
     pub(super) fn new(id: u32, socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        let (received, out) = Default::default();
-        Ok(Self { id, purpose: Purpose::Asking, socket, received, out, deaf: false, gone: false })
+        let (received, passed, out) = Default::default();
+        Ok(Self { id, purpose: Purpose::Asking, socket, received, passed, out, deaf: false, gone: false })
     }
 
     pub(super) fn socket(&self) -> &UnixStream {
@@ -101,18 +107,27 @@ impl Connection {
                 Ok(None) => {}
                 other => return other.transpose(),
             }
-            match self.socket.read(&mut buffer) {
-                Ok(0) => {
+            match fd::receive(self.socket.as_fd(), &mut buffer) {
+                Ok((0, _)) => {
                     self.gone = true;
                     return None;
                 }
-                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+                Ok((length, passed)) => {
+                    self.received.extend_from_slice(&buffer[..length]);
+                    let room = fd::MAX_PASSED.saturating_sub(self.passed.len());
+                    self.passed.extend(passed.into_iter().take(room));
+                }
                 Err(error) => {
-                    self.note(&error);
+                    self.note(&error.errno.into());
                     return None;
                 }
             }
         }
+    }
+
+    /// The descriptors that came with the request.
+    pub(super) fn take_passed(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.passed)
     }
 
     /// Input: what came along with the request first. `None` at its end.

@@ -64,6 +64,8 @@ impl Supervisor {
             Err(_) => process::Exit::Code(255),
         };
         self.ending.ended = Some((exit, Instant::now()));
+        // Its ports are another's as soon as its end is told.
+        self.relays.clear();
         self.count_oom();
         if !self.own_pid_namespace {
             // What can't be killed stays behind and is reported by the removal of the cgroup.

@@ -34,6 +34,7 @@ use crate::{
     Exit,
     log::{Stream, Writer},
     protocol::{Event, Phase, State},
+    relay::{self, Relays},
 };
 use connection::{Connection, Purpose};
 use execs::Exec;
@@ -59,6 +60,7 @@ enum Token {
     Input(Owner),
     Exec(u32),
     Connection(u32),
+    Relay(relay::Token),
 }
 
 /// A container under supervision.
@@ -81,6 +83,7 @@ pub(crate) struct Supervisor {
     execs: Vec<Exec>,
     listener: UnixListener,
     connections: Vec<Connection>,
+    relays: Relays,
     /// Numbers for connections and execs.
     next: u32,
     buffer: Vec<u8>,
@@ -137,6 +140,7 @@ impl Supervisor {
             execs: Vec::new(),
             listener: parts.listener,
             connections: Vec::new(),
+            relays: Relays::default(),
             next: 0,
             buffer: Vec::new(),
             ending: ending::Ending::default(),
@@ -155,6 +159,7 @@ impl Supervisor {
             self.look_after_execs();
             self.look_after_ending();
             self.look_after_execs();
+            self.relays.tidy();
             self.connections.retain(|connection| !connection.is_over());
         }
     }
@@ -180,6 +185,7 @@ impl Supervisor {
         let next = retries
             .chain(self.execs.iter().filter_map(Exec::deadline))
             .chain(self.ending.deadline())
+            .chain(self.relays.deadline())
             .min()?;
         let left = next.saturating_duration_since(Instant::now());
         Some(Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) + 1 })
@@ -208,6 +214,8 @@ impl Supervisor {
             }
             watched.push((Token::Connection(connection.id), connection.socket().as_fd(), flags));
         }
+        watched
+            .extend(self.relays.watch().map(|(token, socket, flags)| (Token::Relay(token), socket, flags)));
         watched
     }
 
@@ -275,6 +283,7 @@ impl Supervisor {
             Token::Input(owner) => self.serve_input(owner, flags),
             Token::Exec(number) => self.exec_ended(number),
             Token::Connection(id) => self.serve(id, flags),
+            Token::Relay(token) => self.relays.serve(token, flags),
         }
     }
 

@@ -3,12 +3,14 @@
 use boxship_oci::runtime::Resources;
 use boxship_runtime::Container;
 use boxship_sys::signal::{self, Signal};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::{Owner, Supervisor, connection::Purpose, failure};
 use crate::{
     Exit,
-    protocol::{self, Event, ExecRequest, Failure, FailureKind, Phase, Request, Response, Streams},
+    protocol::{
+        self, Event, ExecRequest, Failure, FailureKind, Phase, RelayedPort, Request, Response, Streams,
+    },
 };
 
 type Answer = Result<Response, Failure>;
@@ -19,9 +21,10 @@ impl Supervisor {
             return;
         };
         let Some(line) = connection.take_request() else { return };
+        let passed = connection.take_passed();
         let request = line.and_then(|line| protocol::decode(&line, "client"));
         let (answer, purpose) = match request {
-            Ok(request) => self.answer(request),
+            Ok(request) => self.answer(request, passed),
             Err(error) => (Some(Response::Failed(failure::internal(&error))), Purpose::Leaving),
         };
         let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
@@ -38,7 +41,7 @@ impl Supervisor {
     }
 
     /// The answer, if there is one already, and what the connection is for from then on.
-    fn answer(&mut self, request: Request) -> (Option<Response>, Purpose) {
+    fn answer(&mut self, request: Request, passed: Vec<OwnedFd>) -> (Option<Response>, Purpose) {
         let answer = match request {
             Request::Attach(streams) => return self.attach(streams),
             Request::Exec(request) => return self.exec_for_client(*request),
@@ -55,6 +58,12 @@ impl Supervisor {
             Request::Update(resources) => self.update(&resources),
             Request::Stats => self.stats(),
             Request::Pids => self.pids(),
+            Request::Relay(ports) => self.relay(ports, passed),
+            Request::StopRelaying(ports) => {
+                ports.iter().for_each(|port| self.relays.remove(port));
+                Ok(Response::Done)
+            }
+            Request::Relayed => Ok(Response::Relayed(self.relays.ports())),
         };
         (Some(answer.unwrap_or_else(Response::Failed)), Purpose::Leaving)
     }
@@ -150,6 +159,24 @@ impl Supervisor {
         let owner = self.owner(exec)?;
         if let Some(session) = self.session_of_mut(owner) {
             session.end_input();
+        }
+        Ok(Response::Done)
+    }
+
+    fn relay(&mut self, ports: Vec<RelayedPort>, sockets: Vec<OwnedFd>) -> Answer {
+        self.live()?;
+        if ports.len() != sockets.len() {
+            let message = format!("{} ports to relay came with {} sockets", ports.len(), sockets.len());
+            return Err(Failure::new(FailureKind::Invalid, message));
+        }
+        let before = self.relays.ports();
+        for (at, (port, socket)) in ports.iter().zip(sockets).enumerate() {
+            if let Err(error) = self.relays.add(*port, socket) {
+                let new = ports[..at].iter().filter(|port| !before.iter().any(|old| old.is_at(port)));
+                new.for_each(|port| self.relays.remove(port));
+                let message = format!("relay {}: {error}", port.host);
+                return Err(Failure::new(FailureKind::Internal, boxship_sys::error::plain(&message)));
+            }
         }
         Ok(Response::Done)
     }

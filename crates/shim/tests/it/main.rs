@@ -10,6 +10,7 @@ mod init;
 mod life;
 mod logs;
 mod memory;
+mod relay;
 mod terminal;
 
 use std::{panic, process::ExitCode};
@@ -26,9 +27,17 @@ fn main() -> ExitCode {
     }
     assert!(rustix::process::geteuid().is_root(), "containers are made by root: run these tests as root");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let tests =
-        [life::TESTS, logs::TESTS, attach::TESTS, exec::TESTS, terminal::TESTS, init::TESTS, memory::TESTS]
-            .concat();
+    let tests = [
+        life::TESTS,
+        logs::TESTS,
+        attach::TESTS,
+        exec::TESTS,
+        terminal::TESTS,
+        init::TESTS,
+        memory::TESTS,
+        relay::TESTS,
+    ]
+    .concat();
     let mut failed = 0;
     for (name, test) in
         tests.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w)))
