@@ -4,6 +4,7 @@
 //! that nothing is left. Every file of this folder must be named below: `no_file_is_forgotten`.
 #![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
 
+mod accounts;
 mod cheat_sheet;
 mod errors;
 mod exec;
