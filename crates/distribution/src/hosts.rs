@@ -76,7 +76,7 @@ impl Hosts {
         if let Some((path, text)) = self.hosts_toml(domain)? {
             let hosts = hosts_toml::parse(&text)
                 .map_err(|e| Error::Configuration(format!("{}: {e}", path.display())))?;
-            return self.from_toml(domain, &path, hosts).await;
+            return self.configured(domain, &path, hosts).await;
         }
         let mut endpoints = Vec::new();
         if domain == DEFAULT_DOMAIN {
@@ -190,7 +190,7 @@ impl Hosts {
         Ok(rules)
     }
 
-    async fn from_toml(&self, domain: &str, path: &Path, file: hosts_toml::File) -> Result<Vec<Endpoint>> {
+    async fn configured(&self, domain: &str, path: &Path, file: hosts_toml::File) -> Result<Vec<Endpoint>> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mut endpoints = Vec::new();
         for host in file.hosts {

@@ -200,7 +200,30 @@ impl Pool {
     }
 }
 
+/// What is left of a job after its end: a thread that is about to notice.
+pub(crate) struct Trace {
+    job: Weak<Job>,
+    state: Weak<State>,
+}
+
+impl Trace {
+    /// Waits until nothing of the job works any more, unless somebody else wants it.
+    pub async fn gone(&self) {
+        for _ in 0..2000 {
+            if self.job.strong_count() > 0 || self.state.strong_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
 impl Job {
+    /// To be kept by whoever clears up after it.
+    pub fn trace(self: &Arc<Job>) -> Trace {
+        Trace { job: Arc::downgrade(self), state: Arc::downgrade(&self.state) }
+    }
+
     /// How far it is.
     pub fn phase(&self) -> Phase {
         let phase = PHASES[usize::from(self.state.phase.load(Ordering::Relaxed))];

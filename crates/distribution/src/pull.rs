@@ -22,7 +22,7 @@ use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Events};
 use crate::fetch::Place;
-use crate::layer::{Job, Phase, Wanted};
+use crate::layer::{Job, Phase, Trace, Wanted};
 use crate::manifest::{self, Found};
 use crate::repository::Repository;
 use crate::url::Url;
@@ -136,17 +136,10 @@ impl Client {
         events: &Events,
     ) -> Result<bool> {
         let lease = Arc::new(self.store().lease());
-        let outcome = self.fetch_held(repository, reference, found, events, &lease).await;
-        // The jobs are gone by now. What nobody owns goes too; partial blobs stay.
-        let cleaned = self
-            .blocking(move |store| {
-                if let Ok(lease) = Arc::try_unwrap(lease) {
-                    store.images().abandon(lease)?;
-                }
-                store.collect_layers()?;
-                Ok(store.sweep().map(drop)?)
-            })
-            .await;
+        let mut ending = Ending { client: self.clone(), lease: Some(lease.clone()), traces: Vec::new() };
+        let outcome = self.fetch_held(repository, reference, found, events, &mut ending).await;
+        drop(lease);
+        let cleaned = ending.take().await;
         let changed = outcome?;
         cleaned?;
         Ok(changed)
@@ -158,10 +151,11 @@ impl Client {
         reference: &Reference,
         found: &Found,
         events: &Events,
-        lease: &Arc<Lease>,
+        ending: &mut Ending,
     ) -> Result<bool> {
+        let lease = ending.lease.clone().unwrap_or_else(|| Arc::new(self.store().lease()));
         let layers = layers(repository, found)?;
-        let missing = self.missing(found.id().clone(), &layers, lease).await?;
+        let missing = self.missing(found.id().clone(), &layers, &lease).await?;
         let first = missing.unwrap_or(layers.len());
         for layer in &layers[..first] {
             events.tell(Event::of(layer.descriptor.digest.short(), "Already exists")).await;
@@ -170,15 +164,18 @@ impl Client {
         for layer in &layers[first..] {
             let id = layer.descriptor.digest.short();
             events.tell(Event::of(id, "Pulling fs layer")).await;
-            jobs.push(self.pool.job(layer.clone(), jobs.last().cloned()));
+            let job = self.pool.job(layer.clone(), jobs.last().cloned());
+            ending.traces.push(job.trace());
+            jobs.push(job);
         }
         watch(&jobs, events).await?;
         let (image, config, manifest) =
             (image(reference, found, &layers), found.config.clone(), found.manifest.clone());
         let repository = reference.without_tag();
-        let held = lease.clone();
         let changed = self
-            .blocking(move |store| record(store, &held, &jobs, &image, &config, &manifest.bytes, &repository))
+            .blocking(move |store| {
+                record(store, &lease, &jobs, &image, &config, &manifest.bytes, &repository)
+            })
             .await?;
         Ok(changed)
     }
@@ -197,6 +194,50 @@ impl Client {
             Ok(None)
         })
         .await
+    }
+}
+
+/// What has to be cleared up after a fetch, also when nobody waits for it any more: what no image owns goes, partial
+/// blobs stay.
+struct Ending {
+    client: Client,
+    lease: Option<Arc<Lease>>,
+    traces: Vec<Trace>,
+}
+
+impl Ending {
+    fn take(&mut self) -> impl Future<Output = Result<()>> + Send + use<> {
+        clear_up(self.client.clone(), self.lease.take(), std::mem::take(&mut self.traces))
+    }
+}
+
+async fn clear_up(client: Client, lease: Option<Arc<Lease>>, traces: Vec<Trace>) -> Result<()> {
+    for trace in &traces {
+        trace.gone().await;
+    }
+    let cleared = client.blocking(move |store| {
+        if let Some(lease) = lease.and_then(|lease| Arc::try_unwrap(lease).ok()) {
+            store.images().abandon(lease)?;
+        }
+        store.collect_layers()?;
+        Ok(store.sweep().map(drop)?)
+    });
+    cleared.await
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.lease.is_none() {
+            return;
+        }
+        let left = self.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = left.await {
+                    tracing::warn!(%error, "a cancelled pull has left things over");
+                }
+            });
+        }
     }
 }
 

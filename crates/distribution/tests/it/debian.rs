@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use boxship_distribution::{Credentials, Event, Events, Push};
+use boxship_distribution::{Credentials, Events};
 use boxship_oci::reference::Reference;
 use boxship_store::{Expected, ImageLayer, NewImage};
 
-use super::fake::Fake;
 use super::house::{House, Image, archive, noise, settings};
+use super::sending::{push, statuses, tag, with_image};
 
 /// A running registry; ends with the test.
 struct Registry {
@@ -64,35 +64,6 @@ fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Regi
 
 fn nothing(_: &Path) -> String {
     String::new()
-}
-
-/// A house with an image that came from a registry.
-async fn with_image(house: &House, image: &Image) -> Reference {
-    let fake = Fake::start(|_, answer| answer).await;
-    image.put(&fake, "app", "v1");
-    let name = format!("{}/app:v1", fake.address);
-    house.pull(&name).await.unwrap();
-    Reference::parse(&name).unwrap()
-}
-
-async fn push(house: &House, name: &str, credentials: Credentials) -> Result<Vec<Event>, String> {
-    let push = Push { reference: Reference::parse(name).unwrap(), credentials };
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(10_000);
-    let outcome = house.client.push(&push, &Events::new(sender)).await;
-    let mut told = Vec::new();
-    while let Some(event) = receiver.recv().await {
-        told.push(event);
-    }
-    outcome.map(|_| told).map_err(|error| error.to_string())
-}
-
-fn tag(house: &House, from: &Reference, to: &str) {
-    let id = house.store.images().by_name(from).unwrap().unwrap();
-    house.store.images().tag(&id, &Reference::parse(to).unwrap()).unwrap();
-}
-
-fn statuses(told: &[Event]) -> Vec<&str> {
-    told.iter().map(|event| event.status.as_str()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,10 @@ struct State {
     seen: Vec<Seen>,
     /// Bytes of blobs that were written to connections.
     served: usize,
+    /// What came of the one upload.
+    upload: Vec<u8>,
+    /// After how many bytes of a body the next uploads break.
+    breaks: Vec<usize>,
 }
 
 /// A running registry. It ends with the test's runtime.
@@ -95,6 +99,15 @@ impl Fake {
         digest
     }
 
+    /// The next requests with a body for an upload break after so many bytes, the last one first.
+    pub fn break_uploads(&self, after: Vec<usize>) {
+        self.state.lock().unwrap().breaks = after;
+    }
+
+    pub fn document(&self, path: &str) -> Option<Vec<u8>> {
+        self.state.lock().unwrap().documents.get(path).map(|(_, bytes)| bytes.clone())
+    }
+
     pub fn seen(&self, part: &str) -> Vec<Seen> {
         let state = self.state.lock().unwrap();
         state.seen.iter().filter(|seen| seen.path.contains(part)).cloned().collect()
@@ -131,8 +144,16 @@ impl Fake {
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
         let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap_or(0));
-        let mut body = vec![0; length];
+        let breaks = match path.contains("/uploads/") && length > 0 {
+            true => self.state.lock().unwrap().breaks.pop(),
+            false => None,
+        };
+        let mut body = vec![0; breaks.unwrap_or(length).min(length)];
         stream.read_exact(&mut body).await.ok()?;
+        self.take(&method, &path, &body, breaks.is_some());
+        if breaks.is_some() {
+            return None;
+        }
         let mut state = self.state.lock().unwrap();
         let nth = state.seen.iter().filter(|seen| seen.path == path).count();
         let seen = Seen { method, path, headers, nth };
@@ -140,8 +161,49 @@ impl Fake {
         Some(seen)
     }
 
+    /// Keeps what is sent: pieces of the upload, manifests.
+    fn take(&self, method: &str, path: &str, body: &[u8], broken: bool) {
+        let mut state = self.state.lock().unwrap();
+        let path = path.split('?').next().unwrap_or_default();
+        match method {
+            "POST" => state.upload.clear(),
+            // A monolithic upload that breaks is gone.
+            "PUT" if path.contains("/uploads/") && broken => {}
+            "PATCH" | "PUT" if path.contains("/uploads/") => state.upload.extend_from_slice(body),
+            "PUT" => drop(state.documents.insert(path.to_owned(), ("manifest".into(), body.to_vec()))),
+            _ => {}
+        }
+    }
+
+    /// What a healthy registry answers to a part of an upload.
+    fn uploading(&self, seen: &Seen) -> Answer {
+        let mut state = self.state.lock().unwrap();
+        let came = state.upload.len();
+        let place = seen.path.split('?').next().unwrap_or_default();
+        let place = if seen.method == "POST" { format!("{place}1") } else { place.to_owned() };
+        if seen.method != "PUT" {
+            let status = if seen.method == "GET" { 204 } else { 202 };
+            let range = format!("0-{}", came.saturating_sub(1));
+            return Answer::of(status, "").header("location", place).header("range", range);
+        }
+        let bytes = std::mem::take(&mut state.upload);
+        let digest = Digest::of(&bytes);
+        if !seen.path.contains(digest.hex()) {
+            return Answer::of(400, r#"{"errors":[{"code":"DIGEST_INVALID","message":"no"}]}"#);
+        }
+        let blob = place.replace("uploads/1", &digest.to_string());
+        state.documents.insert(blob, ("blob".into(), bytes));
+        Answer::of(201, "")
+    }
+
     /// What a healthy registry answers.
     fn right(&self, seen: &Seen) -> Answer {
+        if seen.path.contains("/uploads/") {
+            return self.uploading(seen);
+        }
+        if seen.method == "PUT" {
+            return Answer::of(201, "");
+        }
         if seen.path.starts_with("/v2/?") || seen.path == "/v2/" {
             return Answer::of(200, "{}");
         }

@@ -332,3 +332,42 @@ async fn words_for_what_is_not_there() {
     assert_eq!(nobody.to_string(), text);
     house.check_clean(true);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_side_by_side_see_those_below() {
+    let mut below = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(0o710);
+    header.set_uid(33);
+    header.set_cksum();
+    below.append_data(&mut header, "deep", &[][..]).unwrap();
+    let mut root = header.clone();
+    root.set_mode(0o751);
+    root.set_cksum();
+    below.append_data(&mut root, "./", &[][..]).unwrap();
+    let below = below.into_inner().unwrap();
+    let mut archives = vec![below];
+    archives.extend((0..6).map(|n| archive(&format!("deep/{n}"), &noise(1000, n + 1))));
+    let image = Arc::new(Image::new(&archives, true));
+    let spoiled = image.clone();
+    // The lowest layer comes last.
+    let fake = Fake::start(move |seen, answer| {
+        match seen.path.ends_with(&spoiled.manifest.layers[0].digest.to_string()) {
+            true => Answer { slow: Some((20, Duration::from_millis(20))), ..answer },
+            false => answer,
+        }
+    })
+    .await;
+    image.put(&fake, "app", "latest");
+    let house = House::new();
+    let (pulled, _) = house.pull(&format!("{}/app", fake.address)).await.unwrap();
+    let record = house.store.images().get(&pulled[0].id).unwrap();
+    for layer in house.store.layers().chain(record.top().unwrap()).unwrap() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = std::fs::metadata(layer.path.join("deep")).unwrap();
+        assert_eq!((folder.mode() & 0o7777, folder.uid()), (0o710, 33));
+        assert_eq!(std::fs::metadata(&layer.path).unwrap().mode() & 0o7777, 0o751);
+    }
+}

@@ -5,4 +5,5 @@ mod fake;
 mod faults;
 mod hostile;
 mod house;
+mod sending;
 mod trust;
