@@ -132,9 +132,23 @@ fn others_push_and_pull() {
     let source = registry.path("source");
     layout(&source, 30);
     let (name, oci) = (registry.name("many/layers:v1"), |path: &Path| format!("oci:{}:x", path.display()));
-    skopeo(&["copy", "--all", "--dest-tls-verify=false", &oci(&source), &format!("docker://{name}")]);
+    skopeo(&[
+        "copy",
+        "--all",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+        &oci(&source),
+        &format!("docker://{name}"),
+    ]);
     let back = registry.path("back");
-    skopeo(&["copy", "--all", "--src-tls-verify=false", &format!("docker://{name}"), &oci(&back)]);
+    skopeo(&[
+        "copy",
+        "--all",
+        "--preserve-digests",
+        "--src-tls-verify=false",
+        &format!("docker://{name}"),
+        &oci(&back),
+    ]);
     run(Command::new("diff").arg("-r").arg(source.join("blobs")).arg(back.join("blobs")));
 
     registry.podman(&["pull", "-q", "--tls-verify=false", &name]);
@@ -154,7 +168,14 @@ fn others_push_and_pull() {
     assert_eq!(registry.command(&["ls"]), "");
     assert!(registry.command(&["du"]).ends_with("Total: 0B, of which 0B in no repository, 0B in uploads"));
     // The server noticed: what was there is pushed again.
-    skopeo(&["copy", "--all", "--dest-tls-verify=false", &oci(&source), &format!("docker://{name}")]);
+    skopeo(&[
+        "copy",
+        "--all",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+        &oci(&source),
+        &format!("docker://{name}"),
+    ]);
     assert_eq!(registry.command(&["ls"]), "many/layers");
 }
 
