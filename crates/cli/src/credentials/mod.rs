@@ -5,7 +5,7 @@
 //! Passwords are never printed, and never in an argument or the environment of another program.
 
 mod config_file;
-mod helper;
+mod program;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use boxship_oci::reference::DEFAULT_DOMAIN;
 
 use crate::failure::{Failure, Result};
 use config_file::ConfigFile;
-use helper::Helper;
+use program::Program;
 
 /// What Docker's Hub is called where credentials are kept.
 pub const HUB: &str = "https://index.docker.io/v1/";
@@ -38,16 +38,16 @@ impl Credentials {
 
     /// What is kept for a registry; empty when nothing is.
     pub fn get(&self, server: &str) -> Result<AuthConfig> {
-        let Some(helper) = self.helper(server) else { return Ok(self.file.get(server)) };
-        Ok(helper.get(server)?.unwrap_or_default())
+        let Some(program) = self.program(server) else { return Ok(self.file.get(server)) };
+        Ok(program.get(server)?.unwrap_or_default())
     }
 
     /// Keeps credentials for the registry that they name. Gives the file in which they stand in the clear, if so.
     pub fn store(&mut self, auth: &AuthConfig) -> Result<Option<PathBuf>> {
-        match self.helper(&auth.serveraddress) {
+        match self.program(&auth.serveraddress) {
             None => self.file.store(auth),
-            Some(helper) => {
-                helper.store(auth)?;
+            Some(program) => {
+                program.store(auth)?;
                 // The name stays in the file: it shows where one is logged in.
                 let name = AuthConfig { serveraddress: auth.serveraddress.clone(), ..AuthConfig::default() };
                 self.file.store(&name).map(|_| None)
@@ -57,8 +57,8 @@ impl Credentials {
 
     /// Forgets those for a registry; that there are none is fine.
     pub fn erase(&mut self, server: &str) -> Result<()> {
-        if let Some(helper) = self.helper(server) {
-            helper.erase(server)?;
+        if let Some(program) = self.program(server) {
+            program.erase(server)?;
         }
         self.file.erase(server)
     }
@@ -68,10 +68,10 @@ impl Credentials {
         encode(&self.get(key(domain))?)
     }
 
-    fn helper(&self, server: &str) -> Option<Helper> {
+    fn program(&self, server: &str) -> Option<Program> {
         let name =
-            self.file.helper(server).or_else(|| (!self.file.has_any()).then(helper::usual).flatten())?;
-        Some(Helper::new(&name))
+            self.file.helper(server).or_else(|| (!self.file.has_any()).then(program::usual).flatten())?;
+        Some(Program::new(&name))
     }
 }
 

@@ -19,8 +19,8 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 const ANSWER: u64 = 1 << 20;
 
 /// One such program.
-pub struct Helper {
-    program: String,
+pub struct Program {
+    name: String,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -32,10 +32,10 @@ struct Entry {
     secret: String,
 }
 
-impl Helper {
+impl Program {
     /// The one of this name.
-    pub fn new(name: &str) -> Helper {
-        Helper { program: format!("{PREFIX}{name}") }
+    pub fn new(name: &str) -> Program {
+        Program { name: format!("{PREFIX}{name}") }
     }
 
     /// What it keeps for a registry.
@@ -46,7 +46,7 @@ impl Helper {
             Err(why) => return Err(failed("getting", &why)),
         };
         let entry: Entry = serde_json::from_str(&answer).map_err(|error| {
-            Failure::new(format!("error getting credentials from {}: {error}", self.program))
+            Failure::new(format!("error getting credentials from {}: {error}", self.name))
         })?;
         let mut auth = AuthConfig { serveraddress: server.to_owned(), ..AuthConfig::default() };
         match entry.username == TOKEN {
@@ -77,16 +77,16 @@ impl Helper {
 
     /// Its answer; on failure why, and what it had said.
     fn ask(&self, verb: &str, told: &[u8]) -> std::result::Result<String, (String, String)> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.name);
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped());
         // A name with a slash would be a path of the current folder's choice.
-        if self.program.contains('/') {
-            return Err((format!("invalid name of a credential helper: {:?}", self.program), String::new()));
+        if self.name.contains('/') {
+            return Err((format!("invalid name of a credential helper: {:?}", self.name), String::new()));
         }
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let why = format!("exec: {:?}: executable file not found in $PATH", self.program);
+                let why = format!("exec: {:?}: executable file not found in $PATH", self.name);
                 return Err((why, String::new()));
             }
             Err(error) => return Err((error.to_string(), String::new())),
