@@ -242,7 +242,7 @@ fn what_is_refused_leaves_nothing() {
         ("network create --ipam-driver nosuch x", "nosuch"),
         ("network create -d host x", "host"),
         ("network create bridge", "bridge"),
-        ("network create --ingress x", "swarm"),
+        ("network create --ingress x", "Ingress network can only be global scope network"),
         ("network create -d macvlan -o parent=nosuch0 x", "nosuch0"),
         ("network create -d macvlan -o macvlan_mode=nosuch x", "nosuch"),
         ("network rm bridge", "bridge is a pre-defined network and cannot be removed"),

@@ -175,7 +175,10 @@ impl Kernel {
         }
         if !bridge.foreign {
             let links = self.links()?;
-            if links.mark(&bridge.link)?.is_some_and(|mark| mark == self.bridge_alias(network)) {
+            // A daemon that was killed between making the link and marking it leaves one that only its name tells.
+            let named = bridge.link.strip_prefix("br-").is_some_and(|digits| network.id.starts_with(digits));
+            let ours = |mark: String| mark == self.bridge_alias(network) || named && mark.is_empty();
+            if links.mark(&bridge.link)?.is_some_and(ours) {
                 links.remove(&bridge.link)?;
             }
         }
