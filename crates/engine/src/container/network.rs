@@ -139,7 +139,8 @@ pub(super) fn create(engine: &Engine, configuration: &Configuration) -> Result<O
     }
     let places = lease_all(engine, configuration)?;
     let around = around(engine, configuration);
-    Sandbox::create(around, &engine.inner.namespaces, places.clone()).map(Some).inspect_err(|_| {
+    let shim = engine.store().paths().exec_container(&configuration.id);
+    Sandbox::create(around, shim, &engine.inner.namespaces, places.clone()).map(Some).inspect_err(|_| {
         places.iter().for_each(|place| place.release(around.networks));
     })
 }
@@ -237,6 +238,21 @@ pub(super) fn leave(
 }
 
 impl Driver {
+    /// Its shim is there, its program not yet: the ports that the shim relays become its own.
+    pub(super) async fn relay_ports(&mut self) -> Result<()> {
+        let Some(mut sandbox) = self.sandbox.take_if(|sandbox| !sandbox.ports().is_empty()) else {
+            return Ok(());
+        };
+        let (engine, configuration) = (self.engine.clone(), self.configuration());
+        let work = blocking(move || {
+            let outcome = sandbox.relay(around(&engine, &configuration));
+            Ok((sandbox, outcome))
+        });
+        let (sandbox, outcome) = work.await?;
+        self.sandbox = Some(sandbox);
+        outcome
+    }
+
     /// Changes the networks of a run, off the async threads; its file and state follow.
     pub(super) async fn change_networks(
         &mut self,
@@ -397,7 +413,8 @@ fn adopt(engine: &Engine, configuration: &Configuration, pid: u32, found: Connec
             }
         }
     }
-    let mut sandbox = Sandbox::adopt(around(engine, configuration), pid, places, found.ports);
+    let shim = engine.store().paths().exec_container(&configuration.id);
+    let mut sandbox = Sandbox::adopt(around(engine, configuration), shim, pid, places, found.ports);
     if let Err(error) = serve_names(engine, configuration, &mut sandbox) {
         tracing::error!(container = configuration.id, %error, "names are not served");
     }

@@ -130,7 +130,10 @@ impl Driver {
         };
         let released = match (raised.outcome, self.container.shim.events().await) {
             (Err(error), _) => Err(network::explain(error).into()),
-            (Ok(()), Ok((_, events))) => self.release().await.map(|()| events),
+            (Ok(()), Ok((_, events))) => match self.relay_ports().await {
+                Ok(()) => self.release().await.map(|()| events),
+                Err(error) => Err(network::explain(error).into()),
+            },
             (Ok(()), Err(error)) => Err(refused(error)),
         };
         match released {

@@ -27,6 +27,7 @@ mod options;
 mod predefined;
 pub(crate) mod publish;
 mod reconcile;
+mod relay;
 mod remove;
 mod rows;
 pub(crate) mod sandbox;

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use boxship_api::container::{Config, HostConfig};
 use boxship_net::ports::{Held, HostPorts, Protocol, Published, Wanted};
+use boxship_shim::protocol::RelayedPort;
 
+use super::relay;
 use crate::{Error, Result};
 
 /// A port of the container that shall be reachable from outside.
@@ -239,8 +241,8 @@ pub(crate) fn hold(
     Ok((held, published))
 }
 
-/// Takes the ports of a container that ran on while nobody held them.
-pub(crate) fn hold_again(ports: &HostPorts, published: &[Published]) -> Vec<Held> {
+/// Takes the ports of a container that ran on while nobody held them but its shim those that it relays.
+pub(crate) fn hold_again(ports: &HostPorts, published: &[Published], relayed: &[RelayedPort]) -> Vec<Held> {
     let mut groups: Vec<(Protocol, u16, u16, Vec<IpAddr>)> = Vec::new();
     for port in published.iter().filter(|port| !is_routed(port)) {
         match groups.last_mut() {
@@ -254,7 +256,12 @@ pub(crate) fn hold_again(ports: &HostPorts, published: &[Published]) -> Vec<Held
     }
     let mut held = Vec::new();
     for (protocol, port, _, addresses) in groups {
-        match ports.hold(&Wanted { protocol, addresses, first: port, last: port }) {
+        let elsewhere: Vec<_> = addresses
+            .iter()
+            .filter(|address| relay::has(relayed, protocol, SocketAddr::new(**address, port)))
+            .copied()
+            .collect();
+        match ports.hold_beside(&Wanted { protocol, addresses, first: port, last: port }, &elsewhere) {
             Ok(got) => held.push(got),
             // Another program took it meanwhile; what is published goes to the container all the same.
             Err(error) => tracing::warn!(port, %error, "a published port is held by another program"),

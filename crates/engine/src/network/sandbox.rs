@@ -15,7 +15,7 @@ use boxship_net::resolver::{Resolver, Settings, Upstream};
 use super::endpoint::{self, Place};
 use super::names::{Directory, Scope};
 use super::publish::{self, Wish};
-use super::{Endpoint, Networks};
+use super::{Endpoint, Networks, relay};
 use crate::{Error, Result};
 
 /// See the module.
@@ -28,6 +28,8 @@ pub(crate) struct Sandbox {
     ports: Vec<Published>,
     /// The host's ports, held for as long as they are published.
     held: Vec<Held>,
+    /// The folder of its run: there its shim listens.
+    shim: PathBuf,
     /// What it can resolve.
     scope: Arc<Scope>,
     /// Who answers it.
@@ -49,17 +51,27 @@ pub(crate) struct Surroundings<'a> {
 
 impl Sandbox {
     /// With endpoints whose addresses are leased; nothing is attached yet.
-    fn new(around: Surroundings<'_>, namespace: Option<Namespace>, places: Vec<Place>) -> Self {
+    fn new(
+        around: Surroundings<'_>,
+        shim: PathBuf,
+        namespace: Option<Namespace>,
+        places: Vec<Place>,
+    ) -> Self {
         let scope = Arc::new(Scope::new(around.names.clone(), &places));
         let (ports, held) = (Vec::new(), Vec::new());
-        Self { namespace, places, ports, held, scope, resolver: None }
+        Self { namespace, places, ports, held, shim, scope, resolver: None }
     }
 
     /// For a new run: in a namespace of its own when there will be interfaces.
-    pub(crate) fn create(around: Surroundings<'_>, namespaces: &Pool, places: Vec<Place>) -> Result<Self> {
+    pub(crate) fn create(
+        around: Surroundings<'_>,
+        shim: PathBuf,
+        namespaces: &Pool,
+        places: Vec<Place>,
+    ) -> Result<Self> {
         let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
         let namespace = if needed { Some(namespaces.take()?) } else { None };
-        Ok(Self::new(around, namespace, places))
+        Ok(Self::new(around, shim, namespace, places))
     }
 
     /// Where the runtime finds the namespace for as long as this is there: by descriptor, for nothing is mounted on the
@@ -90,9 +102,10 @@ impl Sandbox {
         &self.ports
     }
 
-    /// The sockets that hold its ports.
-    pub(crate) fn held(&self) -> &[Held] {
-        &self.held
+    /// Has its shim, which is there by now, relay what the firewall doesn't carry.
+    pub(crate) fn relay(&mut self, around: Surroundings<'_>) -> Result<()> {
+        let firewall = around.networks.firewall()?.is_some();
+        relay::begin(&self.shim, &self.ports, &mut self.held, firewall)
     }
 
     /// Attaches all interfaces, sets the default routes, publishes the ports; the names are told. What was done when
@@ -206,11 +219,13 @@ impl Sandbox {
         wishes: &[Wish],
     ) -> Result<()> {
         self.route()?;
-        if endpoint::doors(&self.places) != before {
-            self.unpublish(around);
-            self.publish(around, wishes)?;
+        if endpoint::doors(&self.places) == before {
+            return Ok(());
         }
-        Ok(())
+        relay::end(&self.shim, &self.ports)?;
+        self.unpublish(around);
+        self.publish(around, wishes)?;
+        self.relay(around)
     }
 
     /// Takes a link away; it may be gone with its namespace already.
@@ -261,6 +276,7 @@ impl Sandbox {
     /// A container that ran on while no engine was there: what it holds is taken again, and published if it is not.
     pub(crate) fn adopt(
         around: Surroundings<'_>,
+        shim: PathBuf,
         pid: u32,
         places: Vec<Place>,
         ports: Vec<Published>,
@@ -270,8 +286,9 @@ impl Sandbox {
         };
         let needed = places.iter().any(|place| !place.endpoint.interface.is_empty());
         let namespace = needed.then(|| namespace_of(pid).inspect_err(complain).ok()).flatten();
-        let mut sandbox = Self::new(around, namespace, places);
-        sandbox.held = publish::hold_again(around.networks.ports(), &ports);
+        let mut sandbox = Self::new(around, shim, namespace, places);
+        let relayed = relay::already(&sandbox.shim, &ports);
+        sandbox.held = publish::hold_again(around.networks.ports(), &ports, &relayed);
         sandbox.places.iter().for_each(|place| around.names.set(place));
         // Its networks first, where the kernel lost them.
         let prepared = sandbox.places.iter().try_for_each(|place| around.networks.prepare(&place.network));
@@ -279,6 +296,9 @@ impl Sandbox {
             complain(&error);
         }
         sandbox.ports = ports;
+        if let Err(error) = sandbox.relay(around) {
+            complain(&error);
+        }
         sandbox
     }
 

@@ -6,6 +6,8 @@
 //!   not the second; a port that a server listens on fails both ways.
 //! - TCP sockets don't listen: should a packet ever get past the firewall, it is refused, not left to wait.
 //! - IPv6 sockets are for IPv6 alone: 0.0.0.0 has a socket of its own.
+//! - What the firewall can't carry is relayed by a program that lives as long as the container: it gets the socket
+//!   ([`Held::give`]), and a later daemon only notes that the port is taken ([`HostPorts::hold_beside`]).
 //! - The kernel may have no SCTP sockets; those ports are kept in our own books only.
 //!
 //! Docker 28 does the same with `SO_REUSEADDR` always; its message is that of [`Error::PortInUse`].
@@ -26,7 +28,8 @@ use crate::{Error, Result};
 pub struct Held {
     /// The port they hold.
     pub port: u16,
-    _sockets: Vec<OwnedFd>,
+    protocol: Protocol,
+    sockets: Vec<(IpAddr, OwnedFd)>,
     claims: Vec<Claim>,
     books: Arc<Mutex<Books>>,
 }
@@ -51,6 +54,11 @@ impl HostPorts {
     /// Takes the first port of the range that is free on all addresses. Sockets belong to the network namespace of the
     /// calling thread.
     pub fn hold(&self, wanted: &Wanted) -> Result<Held> {
+        self.hold_beside(wanted, &[])
+    }
+
+    /// As [`HostPorts::hold`], but addresses in `elsewhere` are held by somebody who holds them for us.
+    pub fn hold_beside(&self, wanted: &Wanted, elsewhere: &[IpAddr]) -> Result<Held> {
         let ephemeral = (wanted.first, wanted.last) == (0, 0);
         let (first, last) = if ephemeral { ephemeral_range() } else { (wanted.first, wanted.last) };
         if first > last || first == 0 || wanted.addresses.is_empty() {
@@ -60,7 +68,7 @@ impl HostPorts {
         let start = if ephemeral && (first..last).contains(&books.last) { books.last + 1 } else { first };
         let mut refusal = None;
         for port in (start..=last).chain(first..start) {
-            match self.try_port(&mut books, wanted, port) {
+            match self.try_port(&mut books, wanted, elsewhere, port) {
                 Ok(held) => {
                     if ephemeral {
                         books.last = port;
@@ -80,21 +88,21 @@ impl HostPorts {
         books.of(protocol, port).collect()
     }
 
-    fn try_port(&self, books: &mut Books, wanted: &Wanted, port: u16) -> Result<Held> {
+    fn try_port(&self, books: &mut Books, wanted: &Wanted, elsewhere: &[IpAddr], port: u16) -> Result<Held> {
         let mut sockets = Vec::new();
         for address in &wanted.addresses {
             let refused = |errno| refused(wanted.protocol, *address, port, errno);
             if books.clashes(wanted.protocol, *address, port) {
                 return Err(refused(Errno::ADDRINUSE));
             }
-            if wanted.protocol != Protocol::Sctp {
-                sockets.push(bound(wanted.protocol, *address, port).map_err(refused)?);
+            if wanted.protocol != Protocol::Sctp && !elsewhere.contains(address) {
+                sockets.push((*address, bound(wanted.protocol, *address, port).map_err(refused)?));
             }
         }
         let claims: Vec<Claim> =
             wanted.addresses.iter().map(|address| (wanted.protocol, port, *address)).collect();
         books.held.extend(&claims);
-        Ok(Held { port, _sockets: sockets, claims, books: Arc::clone(&self.books) })
+        Ok(Held { port, protocol: wanted.protocol, sockets, claims, books: Arc::clone(&self.books) })
     }
 }
 
@@ -114,6 +122,19 @@ impl Books {
             held.is_ipv4() == address.is_ipv4()
                 && (held == address || held.is_unspecified() || address.is_unspecified())
         })
+    }
+}
+
+impl Held {
+    /// The protocol of the port.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Gives the socket on an address away, to somebody who goes on holding the port with it.
+    pub fn give(&mut self, address: IpAddr) -> Option<OwnedFd> {
+        let at = self.sockets.iter().position(|(held, _)| *held == address)?;
+        Some(self.sockets.swap_remove(at).1)
     }
 }
 
@@ -221,6 +242,28 @@ mod tests {
             );
             drop(tcp);
             TcpListener::bind("127.0.0.1:8080").unwrap();
+        });
+    }
+
+    #[test]
+    fn a_socket_given_away_holds_on() {
+        alone(|| {
+            let ports = HostPorts::default();
+            let both = wanted(Protocol::Tcp, &EVERYWHERE, 8080, 8080);
+            let mut held = ports.hold(&both).unwrap();
+            let v6: IpAddr = "::".parse().unwrap();
+            let given = held.give(v6).unwrap();
+            assert!(held.give(v6).is_none());
+            assert!(ports.hold(&wanted(Protocol::Tcp, &["::1"], 8080, 8080)).is_err(), "still in the books");
+            drop(held);
+            TcpListener::bind("127.0.0.1:8080").unwrap();
+            assert!(TcpListener::bind("[::1]:8080").is_err());
+            // A daemon that comes later.
+            let held = HostPorts::default();
+            assert!(held.hold(&both).is_err());
+            let _held = held.hold_beside(&both, &[v6]).unwrap();
+            drop(given);
+            TcpListener::bind("[::1]:8080").unwrap();
         });
     }
 
