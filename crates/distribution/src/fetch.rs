@@ -14,7 +14,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use boxship_store::{Lease, Partial};
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use http::{StatusCode, header};
 use tokio::sync::Semaphore;
@@ -23,6 +22,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::error::{Error, Failure, Result};
 use crate::repository::Repository;
 use crate::session::Patience;
+use crate::sink::Sink;
 use crate::transport::next_piece;
 use crate::url::Url;
 
@@ -32,10 +32,6 @@ const LONG: u64 = 64 << 20;
 const WORKERS: usize = 4;
 /// A segment that takes longer than this calls the other workers: on a fast way they would only be in its way.
 const SLOW: Duration = Duration::from_millis(300);
-/// Bytes collected before they are written.
-const BATCH: usize = 512 << 10;
-/// Bytes are written at the latest after this long: a killed daemon loses no more.
-const FLUSH: Duration = Duration::from_millis(100);
 
 /// Where a blob can be fetched.
 #[derive(Clone)]
@@ -132,7 +128,7 @@ impl Flow {
         self.grown.notify_all();
     }
 
-    fn wake(&self) {
+    pub fn wake(&self) {
         // Taken, so that no reader is between looking and waiting.
         drop(self.ended.lock().unwrap_or_else(PoisonError::into_inner));
         self.grown.notify_all();
@@ -193,8 +189,8 @@ impl Read for Reader {
 }
 
 /// What the workers share.
-struct Work {
-    flow: Arc<Flow>,
+pub(crate) struct Work {
+    pub flow: Arc<Flow>,
     places: Vec<Place>,
     patience: Patience,
     stall: Duration,
@@ -224,7 +220,7 @@ impl Work {
     }
 
     /// The next segment that nobody has and that is not whole.
-    fn claim(&self, only: Option<usize>) -> Option<usize> {
+    pub fn claim(&self, only: Option<usize>) -> Option<usize> {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let free = |at: &usize| !claimed[*at] && !self.flow.partial.is_whole(*at);
         let found = match only {
@@ -235,7 +231,7 @@ impl Work {
         Some(found)
     }
 
-    fn release(&self, segment: usize) {
+    pub fn release(&self, segment: usize) {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)[segment] = false;
     }
 
@@ -372,132 +368,6 @@ impl Work {
                 }
             }
         }
-    }
-}
-
-/// Puts the pieces of one answer where they belong, in batches, while the next ones come.
-struct Sink<'a> {
-    work: &'a Work,
-    /// The segment that is being written, held by this worker.
-    segment: usize,
-    first: usize,
-    /// Where the answer's next byte belongs.
-    at: u64,
-    /// Where the segment's next byte belongs, counting those on their way to the disk.
-    next: u64,
-    /// Whether segments of others may be passed over: the server sends everything.
-    all: bool,
-    batch: Vec<Bytes>,
-    size: usize,
-    since: Instant,
-    writing: Option<JoinHandle<Result<()>>>,
-}
-
-impl<'a> Sink<'a> {
-    fn new(work: &'a Work, segment: usize, at: u64, all: bool) -> Sink<'a> {
-        let since = Instant::now();
-        let next = work.flow.partial.next(segment);
-        let batch = Vec::new();
-        Sink { work, segment, first: segment, at, next, all, batch, size: 0, since, writing: None }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.size == 0
-    }
-
-    fn due(&self) -> Instant {
-        self.since + FLUSH
-    }
-
-    /// Takes the next piece; `false` when nothing further of the answer is wanted.
-    async fn take(&mut self, bytes: Bytes) -> Result<bool> {
-        let partial = &self.work.flow.partial;
-        let mut bytes = bytes;
-        while !bytes.is_empty() {
-            if self.at >= partial.size() {
-                return Err(Error::Store(boxship_store::Error::SizeMismatch {
-                    expected: partial.size(),
-                    found: self.at + bytes.len() as u64,
-                }));
-            }
-            let here = partial.segment_of(self.at);
-            let end = partial.bounds(here).1;
-            let mine = bytes.split_to(bytes.len().min((end - self.at) as usize));
-            let start = self.at;
-            self.at += mine.len() as u64;
-            if here != self.segment {
-                self.flush().await?;
-                self.settle().await?;
-                if !self.move_to(here) && !self.all {
-                    return Ok(false);
-                }
-            }
-            if here == self.segment {
-                // Bytes that are there already are not written again.
-                let skip = self.next.saturating_sub(start).min(mine.len() as u64) as usize;
-                self.push(mine.slice(skip..)).await?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Goes on in the next segment if it is free.
-    fn move_to(&mut self, segment: usize) -> bool {
-        if segment != self.first && self.work.claim(Some(segment)).is_none() {
-            return false;
-        }
-        if self.segment != self.first {
-            self.work.release(self.segment);
-        }
-        self.segment = segment;
-        self.next = self.work.flow.partial.next(segment);
-        true
-    }
-
-    async fn push(&mut self, bytes: Bytes) -> Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if self.batch.is_empty() {
-            self.since = Instant::now();
-        }
-        self.size += bytes.len();
-        self.next += bytes.len() as u64;
-        self.batch.push(bytes);
-        if self.size >= BATCH { self.flush().await } else { Ok(()) }
-    }
-
-    /// Hands the batch to a thread that writes it.
-    async fn flush(&mut self) -> Result<()> {
-        self.settle().await?;
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let (batch, flow, segment) = (std::mem::take(&mut self.batch), self.work.flow.clone(), self.segment);
-        self.size = 0;
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            batch.iter().try_for_each(|bytes| flow.partial.append(segment, bytes))?;
-            flow.wake();
-            Ok(())
-        }));
-        Ok(())
-    }
-
-    async fn settle(&mut self) -> Result<()> {
-        match self.writing.take() {
-            Some(writing) => writing.await.unwrap_or(Err(Error::Cancelled)),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes what is left; where the answer ended.
-    async fn finish(&mut self) -> Result<u64> {
-        self.flush().await?;
-        self.settle().await?;
-        if self.segment != self.first {
-            self.work.release(self.segment);
-        }
-        Ok(self.at)
     }
 }
 

@@ -33,6 +33,7 @@ mod repair;
 mod repository;
 mod resolve;
 mod session;
+mod sink;
 mod tls;
 mod transport;
 mod upload;

@@ -1,5 +1,7 @@
 //! The client against registries: a faulty one made here (`fake`), and Debian's docker-registry where it is installed.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod debian;
 mod fake;
 mod faults;
