@@ -104,13 +104,13 @@ impl Drop for Namespace {
     }
 }
 
-/// Whether the kernel has a firewall that daemons can use; the one of `tests/vm` has none.
+/// Whether the kernel has a firewall that daemons can use. The one of `tests/vm` has tables, and nothing to put in them.
 pub fn has_firewall(namespace: &Namespace) -> bool {
-    namespace
-        .command(require_program("nft", "nftables"))
-        .args(["list", "tables"])
-        .output()
-        .is_ok_and(|ran| ran.status.success())
+    const PROBE: &str = "add table inet probe; \
+        add chain inet probe nat { type nat hook prerouting priority 0; }; \
+        add rule inet probe nat fib daddr type local accept; delete table inet probe";
+    let nft = require_program("nft", "nftables");
+    namespace.command(nft).arg(PROBE).output().is_ok_and(|ran| ran.status.success())
 }
 
 #[cfg(test)]
