@@ -18,6 +18,7 @@ mod many;
 mod networks;
 mod ports;
 mod registry;
+mod relaying;
 mod repair;
 mod resolving;
 mod sdk;

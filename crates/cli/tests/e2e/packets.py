@@ -104,6 +104,7 @@ def echo(port):
     server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     server.bind(("::", int(port)))
+    print("ready", flush=True)
     while True:
         text, sender = server.recvfrom(2048)
         server.sendto(f"{text.decode()} from {sender[0].removeprefix('::ffff:')}".encode(), sender)
