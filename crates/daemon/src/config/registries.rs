@@ -74,3 +74,39 @@ fn proxy(settings: &Settings, name: &str) -> Result<String, Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(text: &str) -> Result<EngineConfig, String> {
+        let mut settings = Settings::default();
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+        object.into_iter().for_each(|(name, value)| settings.set(&name, value));
+        let mut engine = EngineConfig::default();
+        resolve(&settings, &mut engine).map(|()| engine).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_of_registries() {
+        let engine = resolved(
+            r#"{"registry-mirrors":["https://m.example/x"],"insecure-registries":["a:5000","10.0.0.0/8"],
+                "max-concurrent-downloads":7,"proxies":{"https-proxy":"http://p:3128"},"layer-cache-size":"1g"}"#,
+        )
+        .unwrap();
+        assert_eq!(engine.registry_mirrors, ["https://m.example/x"]);
+        assert_eq!(engine.insecure_registries.len(), 2);
+        assert_eq!((engine.max_concurrent_downloads, engine.layer_cache_size), (7, 1 << 30));
+        assert_eq!(engine.https_proxy, "http://p:3128");
+        for wrong in [
+            r#"{"registry-mirrors":["m.example"]}"#,
+            r#"{"registry-mirrors":["https://u:p@m.example"]}"#,
+            r#"{"insecure-registries":["http://a"]}"#,
+            r#"{"max-concurrent-uploads":-1}"#,
+            r#"{"proxies":{"http-proxy":1}}"#,
+            r#"{"layer-cache-size":"much"}"#,
+        ] {
+            assert!(resolved(wrong).is_err(), "{wrong}");
+        }
+    }
+}
