@@ -139,7 +139,8 @@ impl Client {
         let mut ending = Ending { client: self.clone(), lease: Some(lease.clone()), traces: Vec::new() };
         let outcome = self.fetch_held(repository, reference, found, events, &mut ending).await;
         drop(lease);
-        let cleaned = ending.take().await;
+        // A full disk wants the space of what failed back now; else the trash is nobody's wait.
+        let cleaned = ending.take(outcome.is_err()).await;
         let changed = outcome?;
         cleaned?;
         Ok(changed)
@@ -206,12 +207,12 @@ struct Ending {
 }
 
 impl Ending {
-    fn take(&mut self) -> impl Future<Output = Result<()>> + Send + use<> {
-        clear_up(self.client.clone(), self.lease.take(), std::mem::take(&mut self.traces))
+    fn take(&mut self, sweep: bool) -> impl Future<Output = Result<()>> + Send + use<> {
+        clear_up(self.client.clone(), self.lease.take(), std::mem::take(&mut self.traces), sweep)
     }
 }
 
-async fn clear_up(client: Client, lease: Option<Arc<Lease>>, traces: Vec<Trace>) -> Result<()> {
+async fn clear_up(client: Client, lease: Option<Arc<Lease>>, traces: Vec<Trace>, sweep: bool) -> Result<()> {
     for trace in &traces {
         trace.gone().await;
     }
@@ -220,7 +221,10 @@ async fn clear_up(client: Client, lease: Option<Arc<Lease>>, traces: Vec<Trace>)
             store.images().abandon(lease)?;
         }
         store.collect_layers()?;
-        Ok(store.sweep().map(drop)?)
+        if sweep {
+            store.sweep()?;
+        }
+        Ok(())
     });
     cleared.await
 }
@@ -230,7 +234,7 @@ impl Drop for Ending {
         if self.lease.is_none() {
             return;
         }
-        let left = self.take();
+        let left = self.take(true);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = left.await {

@@ -93,11 +93,14 @@ impl Transport {
         let failed =
             |source| Error::Request { method: request.method.clone(), url: request.url.to_string(), source };
         let key = (Url { target: "/".into(), ..request.url.clone() }, rules.clone());
-        // A kept connection may have been closed by the other side just now: that is no failure.
-        if let Some(sender) = self.kept(&key)
-            && let Ok(response) = self.exchange(sender, request, &key).await
-        {
-            return Ok(response);
+        if let Some(sender) = self.kept(&key) {
+            match self.exchange(sender, request, &key).await {
+                Ok(response) => return Ok(response),
+                // Part of a file may have arrived: whoever sends it asks how much before it goes on.
+                Err(failure) if request.payload.sent().is_some() => return Err(failed(failure)),
+                // The other side may have closed it just now: that is no failure.
+                Err(_) => {}
+            }
         }
         let sender = self.open(request, rules).await.map_err(|e| match e {
             OpenError::Failed(failure) => failed(failure),
