@@ -14,7 +14,6 @@ use ipnet::IpNet;
 use crate::netlink::{Connection, Protocol};
 use crate::nft::batch::Batch;
 use crate::nft::object::{Change, TableFamily};
-use crate::nft::read;
 use crate::nft::rule::Family;
 use crate::nft::set::Element;
 use crate::ports::Published;
@@ -24,6 +23,7 @@ mod elements;
 mod flows;
 mod honest;
 mod last_resort;
+mod others;
 mod pair;
 mod surroundings;
 mod table;
@@ -33,6 +33,7 @@ mod watch;
 
 use elements::Route;
 use last_resort::LastResort;
+use others::Others;
 use pair::Pair;
 use table::Shape;
 
@@ -94,8 +95,8 @@ struct Wanted {
     networks: BTreeMap<String, Network>,
     /// For each route pairs of the host's port and the container's.
     routes: BTreeMap<Route, BTreeSet<(u16, u16)>>,
-    /// Families whose packets between interfaces that are none of ours are dropped.
-    guarded: BTreeSet<Family>,
+    /// What isn't forwarded between interfaces that are none of ours.
+    others: Others,
 }
 
 /// Room for a transaction of about 200,000 elements.
@@ -108,9 +109,7 @@ impl Firewall {
         // Without the right to it the buffers stay small; what is asked later is refused with a better word.
         let _ = connection.socket().set_buffers(SEND_BUFFER);
         // What an earlier daemon knew of the time before it is in its table.
-        let guarded =
-            table::guarded(&read::fixed_parts(&connection, TableFamily::Inet, table)?.unwrap_or_default());
-        let wanted = Wanted { guarded, ..Wanted::default() };
+        let wanted = Wanted { others: Others::read(&connection, table)?, ..Wanted::default() };
         let state = State { wanted, made: false, fixed: Vec::new() };
         let last_resort = LastResort::open(table);
         let links = Connection::open(Protocol::Route)?;
@@ -129,7 +128,7 @@ impl Firewall {
         let mut wanted = Wanted { networks, ..Wanted::default() };
         wanted.add(ports)?;
         let mut state = self.state();
-        wanted.guarded = state.wanted.guarded.clone();
+        wanted.others = state.wanted.others.clone();
         let before = std::mem::replace(&mut state.wanted, wanted);
         match self.rebuild(&mut state) {
             Ok(()) => {
@@ -153,23 +152,31 @@ impl Firewall {
         self.turn_network(bridge, None)
     }
 
-    /// Drops from here on what is forwarded between interfaces that are none of ours: for hosts that forwarded nothing
-    /// before we had them forward for containers. Lasts as long as the table, also over restarts of the daemon.
+    /// Drops from here on what is forwarded between interfaces that are there now and none of ours: for hosts that
+    /// forwarded nothing before we had them forward for containers. Lasts as long as the table, also over restarts of
+    /// the daemon.
     pub fn guard_others(&self, v6: bool) -> Result<()> {
         let mut state = self.state();
-        let family = if v6 { Family::V6 } else { Family::V4 };
-        if !state.wanted.guarded.insert(family) || !state.made {
+        let before = state.wanted.others.clone();
+        let mut others = before.clone();
+        let pair = Pair::of(&self.table);
+        others.guard(if v6 { Family::V6 } else { Family::V4 }, &self.links, |link| {
+            state.wanted.networks.contains_key(link) || link == pair.out || link == pair.back
+        })?;
+        if others == before {
             return Ok(());
         }
-        self.rebuild(&mut state).inspect_err(|_| {
-            state.wanted.guarded.remove(&family);
-        })
+        state.wanted.others = others;
+        if !state.made {
+            return Ok(());
+        }
+        self.rebuild(&mut state).inspect_err(|_| state.wanted.others = before)
     }
 
     /// Whether it drops what is forwarded between interfaces that are none of ours: then it must not go while the host
     /// forwards.
     pub fn guards(&self) -> bool {
-        !self.state().wanted.guarded.is_empty()
+        self.state().wanted.others.any()
     }
 
     /// Publishes ports, all or none. A port that is published already to the same place is fine.
@@ -311,12 +318,13 @@ impl Firewall {
         let honest = self.mode == Mode::Honest;
         let localhost6 = wanted.subnets().iter().any(|subnet| subnet.addr().is_ipv6());
         let pair = (honest || localhost6).then(|| Pair::of(&self.table));
-        Shape { guarded: wanted.guarded.clone(), pair, honest, localhost6 }
+        Shape { guarded: wanted.others.families(), pair, honest, localhost6 }
     }
 
     /// Every element that the table should have, those of a set together.
     fn all_elements(&self, wanted: &Wanted) -> Vec<Element> {
         let mut elements: Vec<Element> = wanted.networks.values().flat_map(elements::of_network).collect();
+        elements.extend(wanted.others.elements());
         elements.extend(elements_of(&self.shape(wanted), wanted, &wanted.routes.keys().copied().collect()));
         elements.sort();
         elements

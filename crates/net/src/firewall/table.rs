@@ -29,6 +29,9 @@ pub(crate) const NEIGHBOURS: &str = "neighbours";
 /// Bridges whose containers may be reached without publishing.
 pub(crate) const UNPROTECTED: &str = "unprotected";
 
+/// Pairs (in, out) of the same bridge, of bridges that are guarded.
+pub(crate) const BRIDGED: &str = "bridged";
+
 /// Name of the set or map that exists once for each family.
 pub(crate) fn of(name: &str, family: Family) -> String {
     format!("{name}{}", if family == Family::V4 { '4' } else { '6' })
@@ -40,6 +43,8 @@ pub(crate) const MEMBERS: &str = "members";
 pub(crate) const SUBNETS: &str = "subnets";
 /// Subnets whose outgoing packets take the host's address.
 pub(crate) const MASQUERADED: &str = "masqueraded";
+/// Interfaces of others among which nothing is forwarded.
+pub(crate) const GUARDED: &str = "guarded";
 /// Protocol and port of any local address, to address and port.
 pub(crate) const PORTS: &str = "ports";
 /// The same for one local address.
@@ -99,6 +104,10 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
         plain(UNPROTECTED, &[Part::Interface]),
         plain(NEIGHBOURS, &[Part::Interface, Part::Interface]),
     ];
+    if !shape.guarded.is_empty() {
+        sets.push(plain(BRIDGED, &[Part::Interface, Part::Interface]));
+    }
+    sets.extend(shape.guarded.iter().map(|family| plain(&of(GUARDED, *family), &[Part::Interface])));
     for family in Family::BOTH {
         let address = Part::Address(family);
         let interval = |name: &str, key: &[Part]| Set { interval: true, ..plain(&of(name, family), key) };
@@ -319,14 +328,25 @@ fn ours() -> Chain {
     Chain { name: "ours", base: None, rules }
 }
 
-/// `guarded`: forwarding was off before we came, so what is none of ours stays unforwarded.
+/// `guarded`: forwarding was off before we came, so what could not be forwarded then still isn't. Hardware never has a
+/// kind; a link with one that isn't known was made by a program since.
 fn forward(guarded: &BTreeSet<Family>) -> Chain {
     let mut rules = vec![
         Rule::new().within(&[Field::InName], BRIDGES).verdict(Verdict::Jump("ours")),
         Rule::new().within(&[Field::OutName], BRIDGES).verdict(Verdict::Jump("ours")),
     ];
-    for family in guarded {
-        rules.push(Rule::of(*family).drop().comment(only_for_containers(*family)));
+    for &family in guarded {
+        let known = of(GUARDED, family);
+        let among_ports = Rule::of(family).within(&[Field::InName, Field::OutName], BRIDGED);
+        let among_known = Rule::of(family).within(&[Field::InName], &known).within(&[Field::OutName], &known);
+        let why = only_for_containers(family);
+        rules.extend([
+            among_ports.accept().comment("frames that stay on their bridge"),
+            among_known.drop().comment(why),
+            Rule::of(family).has_kind(Field::InKind).accept().comment("by a link made since"),
+            Rule::of(family).has_kind(Field::OutKind).accept().comment("by a link made since"),
+            Rule::of(family).drop().comment(why),
+        ]);
     }
     Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, 0), rules }
 }

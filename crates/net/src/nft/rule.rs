@@ -52,6 +52,8 @@ impl Family {
 pub(crate) enum Field {
     InName,
     OutName,
+    InKind,
+    OutKind,
     Nfproto,
     L4proto,
     CtState,
@@ -66,7 +68,7 @@ pub(crate) enum Field {
 impl Field {
     const fn bytes(self) -> u32 {
         match self {
-            Field::InName | Field::OutName => 16,
+            Field::InName | Field::OutName | Field::InKind | Field::OutKind => 16,
             Field::Nfproto | Field::L4proto => 1,
             Field::Mark | Field::DestinationKind | Field::CtState | Field::CtStatus => 4,
             Field::Source(family) | Field::Destination(family) => family.bytes(),
@@ -96,6 +98,8 @@ const META_IIFNAME: u32 = 6;
 const META_OIFNAME: u32 = 7;
 const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
+const META_IIFKIND: u32 = 26;
+const META_OIFKIND: u32 = 27;
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
 const CT_ZONE: u32 = 17;
@@ -146,6 +150,11 @@ impl Rule {
     /// `oifname "NAME"`.
     pub(crate) fn departs_by(self, name: &str) -> Self {
         self.equals(Field::OutName, &interface_name(name))
+    }
+
+    /// `iifkind != "none"`, a word that is no kind: the link has one. Hardware has none, and then no comparison holds.
+    pub(crate) fn has_kind(self, field: Field) -> Self {
+        self.load(&[field]).compare(NOT_EQUAL, &interface_name("none"))
     }
 
     /// `FIELD . FIELD @SET`.
@@ -320,6 +329,8 @@ impl Rule {
         match field {
             Field::InName => self.key("meta", META_IIFNAME, to),
             Field::OutName => self.key("meta", META_OIFNAME, to),
+            Field::InKind => self.key("meta", META_IIFKIND, to),
+            Field::OutKind => self.key("meta", META_OIFKIND, to),
             Field::Nfproto => self.key("meta", META_NFPROTO, to),
             Field::L4proto => self.key("meta", META_L4PROTO, to),
             Field::Mark => self.key("meta", META_MARK, to),

@@ -213,10 +213,50 @@ fn forwarding_is_for_containers_only_when_it_is_ours() {
     firewall.guard_others(true).unwrap();
     silent(&world, "outside", "[fd21::2]:80", "not ours");
     // The next daemon finds forwarding on, and knows from the table that it was not always.
+    let listing = world.listing();
     drop(firewall);
     let next = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
     world.inside("host", || next.replace(&[network(0)], &[]).unwrap());
+    assert_eq!(world.listing(), listing, "the same links are guarded");
     silent(&world, "outside", "172.21.0.2:80", "still not ours");
+    world.exec("host", "nft delete element inet boxship guarded4 { br1 }");
+    world.inside("host", || assert!(next.repair().unwrap().is_some()));
+    silent(&world, "outside", "172.21.0.2:80", "repaired");
+}
+
+#[test]
+fn links_that_others_make_later_are_their_business() {
+    let world = World::new();
+    world.serve("two", 80);
+    world.serve("three", 80);
+    let firewall = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
+    world.inside("host", || firewall.replace(&[network(0)], &[]).unwrap());
+    firewall.guard_others(false).unwrap();
+    firewall.guard_others(true).unwrap();
+    // Two containers on a bridge that was there before: their frames pass, also where they come by the forward hook.
+    world.set("bridge/bridge-nf-call-iptables", "1");
+    world.set("bridge/bridge-nf-call-ip6tables", "1");
+    world.move_to("two", "br1", &["172.21.0.3/24", "fd21::3/64"]);
+    answers(&world, "two", "172.21.0.2:80", "three 172.21.0.3");
+    answers(&world, "two", "[fd21::2]:80", "three fd21::3");
+    silent(&world, "outside", "172.21.0.3:80", "forwarded between links that were there before");
+    silent(&world, "outside", "[fd21::3]:80", "forwarded between links that were there before");
+    // As another container engine would, once forwarding is on.
+    world.ip("host", "link add later type bridge");
+    world.ip("host", "addr add 172.22.0.1/24 dev later");
+    world.ip("host", "addr add fd22::1/64 dev later nodad");
+    world.ip("host", "link set later up");
+    world.move_to("two", "later", &["172.22.0.3/24", "fd22::3/64"]);
+    world.ip("two", "route replace default via 172.22.0.1");
+    world.ip("two", "route replace default via fd22::1");
+    for address in ["172.22.0.3", "fd22::3"] {
+        world.exec("host", &format!("ping -q -i 0.02 -w 5 -c 1 {address}"));
+    }
+    // A second order to guard is no reason to guard more.
+    firewall.guard_others(false).unwrap();
+    answers(&world, "outside", "172.22.0.3:80", "two 10.9.0.2");
+    answers(&world, "outside", "[fd22::3]:80", "two fd09::2");
+    silent(&world, "one", "172.22.0.3:80", "our container has no way back to another's network");
 }
 
 #[test]

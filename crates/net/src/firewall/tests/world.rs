@@ -78,6 +78,13 @@ impl World {
         self.default(name, &format!("172.2{bridge}.0.1"), &format!("fd2{bridge}::1"));
     }
 
+    /// Plugs a container into another bridge of the host, with other addresses and no way further.
+    pub(super) fn move_to(&self, name: &'static str, bridge: &str, addresses: &[&str]) {
+        self.ip(name, "addr flush dev eth0 scope global");
+        self.ip("host", &format!("link set v-{name} master {bridge}"));
+        self.addresses(name, "eth0", addresses);
+    }
+
     fn cable(&self, from: &str, name: &str, to: &str) {
         let to = self.netns(to);
         self.ip(from, &format!("link add {name} type veth peer name eth0 netns {to}"));
