@@ -304,7 +304,7 @@ pub(crate) const DIRECTIVES: &[Directive] = &[
         None,
         "userland-proxy",
         Form::Switch,
-        "Accepted for compatibility: published ports answer at localhost without a proxy",
+        "Relay published ports that the firewall can't carry (from IPv6 to containers without it)",
     ),
     row("validate", None, "", Form::Switch, "Validate daemon configuration and exit"),
     row("version", Some('v'), "", Form::Switch, "Print version information and quit"),

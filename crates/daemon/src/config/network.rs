@@ -45,6 +45,7 @@ pub(super) fn resolve(settings: &Settings) -> Result<NetworkConfig, Error> {
         mtu: mtu(settings)?,
         icc: on("icc", true),
         ip_masq: on("ip-masq", true),
+        relays: on("userland-proxy", true),
         ip_forward: on("ip-forward", true),
         host_binding: ip.filter(|address| !address.is_unspecified()),
         pools: pools(settings)?,

@@ -55,6 +55,8 @@ pub struct NetworkConfig {
     pub host_gateway: Vec<IpAddr>,
     /// How published ports meet the host's own rules.
     pub firewall: FirewallMode,
+    /// Whether published ports that no firewall carries are relayed (`userland-proxy`).
+    pub relays: bool,
 }
 
 impl NetworkConfig {
@@ -105,6 +107,7 @@ impl Default for NetworkConfig {
             default_options: BTreeMap::new(),
             host_gateway: Vec::new(),
             firewall: FirewallMode::Docker,
+            relays: true,
         }
     }
 }

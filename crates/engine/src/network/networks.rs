@@ -224,6 +224,11 @@ impl Networks {
         self.kernel.alias(object)
     }
 
+    /// Whether ports that no firewall carries are relayed.
+    pub(crate) fn relays(&self) -> bool {
+        self.config.relays
+    }
+
     /// The addresses of `host-gateway`: as configured, else the default bridge's own.
     pub(crate) fn host_gateway(&self) -> Vec<IpAddr> {
         if !self.config.host_gateway.is_empty() {

@@ -134,10 +134,10 @@ fn host_address(text: &str) -> Result<Option<IpAddr>> {
 }
 
 /// Which of the host's addresses lead to which of the container's, grouped by what has to share one port.
-fn groups(wishes: &[Wish], v4: Option<&Door>, v6: Option<&Door>) -> Result<Vec<Group>> {
+fn groups(wishes: &[Wish], v4: Option<&Door>, v6: Option<&Door>, relays: bool) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     for wish in wishes {
-        let places = places(wish, v4, v6)?;
+        let places = places(wish, v4, v6, relays)?;
         let same = |other: &Wish| Wish { host: None, ..other.clone() } == Wish { host: None, ..wish.clone() };
         match groups.last_mut().filter(|group| same(&group.wish)) {
             Some(group) => group.places.extend(places),
@@ -157,12 +157,12 @@ fn groups(wishes: &[Wish], v4: Option<&Door>, v6: Option<&Door>) -> Result<Vec<G
 }
 
 /// The host's addresses of one wish.
-fn places(wish: &Wish, v4: Option<&Door>, v6: Option<&Door>) -> Result<Vec<(IpAddr, Door)>> {
+fn places(wish: &Wish, v4: Option<&Door>, v6: Option<&Door>, relays: bool) -> Result<Vec<(IpAddr, Door)>> {
     const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let mut places = Vec::new();
     // What comes in over IPv6 is relayed to a container that has only IPv4; the relay knows no SCTP.
-    let v6 = v6.or(v4.filter(|_| wish.protocol != Protocol::Sctp));
+    let v6 = v6.or(v4.filter(|_| relays && wish.protocol != Protocol::Sctp));
     for (door, any, family) in [(v4, ANY4, "IPv4"), (v6, ANY6, "IPv6")] {
         let wanted = match (wish.host, door) {
             (Some(host), _) if host.is_ipv4() != any.is_ipv4() => continue,
@@ -214,12 +214,13 @@ pub(crate) fn hold(
     wishes: &[Wish],
     v4: Option<&Door>,
     v6: Option<&Door>,
+    relays: bool,
 ) -> Result<(Vec<Held>, Vec<Published>)> {
     if v4.is_none() && v6.is_none() {
         return Ok((Vec::new(), Vec::new()));
     }
     let (mut held, mut published) = (Vec::new(), Vec::new());
-    for Group { wish, places } in groups(wishes, v4, v6)? {
+    for Group { wish, places } in groups(wishes, v4, v6, relays)? {
         let translated = places.iter().filter(|(_, door)| !door.routed);
         let addresses: Vec<_> = translated.map(|(host, _)| *host).collect();
         let mut host_port = 0;
@@ -387,17 +388,20 @@ mod tests {
     #[test]
     fn a_port_without_address_is_published_in_all_families_the_container_has() {
         let (v4, v6) = (door("172.17.0.2"), door("fd00::2"));
-        let hosts = |json: &str, v4: Option<&Door>, v6: Option<&Door>| {
-            groups(&of(json).unwrap(), v4, v6).map(|groups| {
+        let given = |json: &str, v4: Option<&Door>, v6: Option<&Door>, relays: bool| {
+            groups(&of(json).unwrap(), v4, v6, relays).map(|groups| {
                 let of = |group: Group| {
                     group.places.iter().map(|(host, _)| host.to_string()).collect::<Vec<_>>().join(",")
                 };
                 groups.into_iter().map(of).collect::<Vec<_>>().join("; ")
             })
         };
+        let hosts = |json: &str, v4: Option<&Door>, v6: Option<&Door>| given(json, v4, v6, true);
         let any = r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}"#;
         assert_eq!(hosts(any, Some(&v4), Some(&v6)).unwrap(), "0.0.0.0,::");
         assert_eq!(hosts(any, Some(&v4), None).unwrap(), "0.0.0.0,::", "relayed");
+        assert_eq!(given(any, Some(&v4), None, false).unwrap(), "0.0.0.0");
+        assert_eq!(given(any, Some(&v4), Some(&v6), false).unwrap(), "0.0.0.0,::");
         assert_eq!(hosts(any, None, Some(&v6)).unwrap(), "::");
         let local = Door { host_binding: Some("127.0.0.1".parse().unwrap()), ..v4.clone() };
         assert_eq!(hosts(any, Some(&local), None).unwrap(), "127.0.0.1");

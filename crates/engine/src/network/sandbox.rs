@@ -104,6 +104,9 @@ impl Sandbox {
 
     /// Has its shim, which is there by now, relay what the firewall doesn't carry.
     pub(crate) fn relay(&mut self, around: Surroundings<'_>) -> Result<()> {
+        if !around.networks.relays() {
+            return Ok(());
+        }
         let firewall = around.networks.firewall()?.is_some();
         relay::begin(&self.shim, &self.ports, &mut self.held, firewall)
     }
@@ -138,7 +141,8 @@ impl Sandbox {
     /// Holds and publishes the ports at the endpoints that give the default routes.
     fn publish(&mut self, around: Surroundings<'_>, wishes: &[Wish]) -> Result<()> {
         let (v4, v6) = endpoint::doors(&self.places);
-        let (held, ports) = publish::hold(around.networks.ports(), wishes, v4.as_ref(), v6.as_ref())
+        let relays = around.networks.relays();
+        let (held, ports) = publish::hold(around.networks.ports(), wishes, v4.as_ref(), v6.as_ref(), relays)
             .map_err(|error| {
                 let first = endpoint::by_preference(&self.places).first().copied();
                 let (name, id) = (around.name, first.map_or("", |place| place.endpoint.id.as_str()));
