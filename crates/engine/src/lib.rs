@@ -18,6 +18,7 @@ pub mod network;
 mod reconcile;
 mod shim_link;
 pub mod spec;
+mod until;
 
 pub use config::EngineConfig;
 pub use df::DiskUsageOptions;

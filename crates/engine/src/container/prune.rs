@@ -2,11 +2,11 @@
 
 use boxship_api as api;
 use boxship_api::Filters;
-use boxship_api::timestamp::Timestamp;
 
 use super::configuration::Configuration;
 use super::request::Request;
-use crate::{Engine, Error, Result, error::blocking};
+use crate::until::until;
+use crate::{Engine, Result, error::blocking};
 
 impl Engine {
     /// `POST /containers/prune`.
@@ -36,19 +36,6 @@ impl Engine {
         let containers_deleted = (!deleted.is_empty()).then_some(deleted);
         Ok(api::container::PruneReport { containers_deleted, space_reclaimed: reclaimed })
     }
-}
-
-/// The time before which containers must be made.
-fn until(filters: &Filters) -> Result<Option<i64>> {
-    let mut values = filters.get("until");
-    let Some(text) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Error::invalid("more than one until filter specified"));
-    }
-    let now = Timestamp::from_system(std::time::SystemTime::now());
-    Timestamp::parse_parameter(text, now, 0)
-        .map(|time| Some(time.to_nanos() as i64))
-        .ok_or_else(|| Error::invalid(format!("failed to parse value as time or duration: {text:?}")))
 }
 
 fn is_wanted(filters: &Filters, until: Option<i64>, configuration: &Configuration) -> bool {

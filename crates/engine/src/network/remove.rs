@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use boxship_api::Filters;
 use boxship_api::network::PruneReport;
-use boxship_api::timestamp::Timestamp;
 
 use super::occupancy::Member;
 use super::rows::Phase;
 use super::{Network, Networks};
+use crate::until::until;
 use crate::{Engine, Error, Result, error::blocking};
 
 impl Engine {
@@ -101,17 +101,4 @@ impl Networks {
         self.forget(network);
         Ok(())
     }
-}
-
-/// The time before which networks must be made.
-fn until(filters: &Filters) -> Result<Option<i64>> {
-    let mut values = filters.get("until");
-    let Some(text) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Error::invalid("more than one until filter specified"));
-    }
-    let now = Timestamp::from_system(std::time::SystemTime::now());
-    Timestamp::parse_parameter(text, now, 0)
-        .map(|time| Some(time.to_nanos() as i64))
-        .ok_or_else(|| Error::invalid(format!("failed to parse value as time or duration: {text:?}")))
 }
