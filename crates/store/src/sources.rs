@@ -38,16 +38,6 @@ impl Content<'_> {
         })
     }
 
-    /// Forgets that `repository` has the blob: it was asked and denied it.
-    pub fn remove_source(&self, repository: &Reference, blob: &Digest) -> Result<()> {
-        self.store.db.write(|tx| {
-            let mut delete =
-                tx.prepare_cached("DELETE FROM blob_sources WHERE blob = ?1 AND repository = ?2")?;
-            delete.execute([blob.to_string(), repository.name()])?;
-            Ok(())
-        })
-    }
-
     /// The compressed form of a plain archive, if it was made and is still there.
     pub fn packed(&self, plain: &Digest) -> Result<Option<Blob>> {
         let row = self.store.db.read(|c| {

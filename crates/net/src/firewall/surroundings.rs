@@ -3,7 +3,7 @@
 
 use boxship_sys::Errno;
 
-use super::{Firewall, Mode};
+use super::Firewall;
 use crate::nft::object::TableFamily;
 use crate::nft::read::{self, BaseChain};
 use crate::rtnetlink::address;
@@ -57,14 +57,6 @@ impl Firewall {
         chains.retain(|chain| chain.table != self.table && chain.kind == "filter");
         chains.sort_by_key(|chain| chain.priority);
         Ok(chains)
-    }
-
-    /// How published ports meet the host's own rules, in a word for `info`.
-    pub fn mode_name(&self) -> &'static str {
-        match self.mode {
-            Mode::Docker => "docker",
-            Mode::Honest => "honest",
-        }
     }
 }
 

@@ -5,7 +5,6 @@
 #[allow(missing_docs)] // the kernel's own names: NLM_F_*
 pub mod flags {
     pub const REQUEST: u16 = 0x1;
-    pub const MULTI: u16 = 0x2;
     pub const ACK: u16 = 0x4;
     pub const DUMP_INTR: u16 = 0x10;
     pub const ROOT: u16 = 0x100;
