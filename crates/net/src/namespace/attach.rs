@@ -242,7 +242,11 @@ fn parameters(attachment: &Attachment) -> Result<Vec<Parameter<'_>>> {
         needed,
     };
     let mut parameters = vec![own("ipv6", "disable_ipv6", if v6 { "0" } else { "1" }, v6)];
-    if !matches!(attachment.kind, Kind::Veth { .. }) {
+    if matches!(attachment.kind, Kind::Veth { .. }) {
+        // Addresses and routes on a bridge are the engine's to give: a neighbour that advertises itself as a router
+        // would become everybody's way out.
+        parameters.push(own("ipv6", "accept_ra", "0", false));
+    } else {
         // Nobody on the host can speak for it on the parent's network: the kernel does when it comes up.
         parameters.push(own("ipv4", "arp_notify", "1", false));
         if v6 {
@@ -319,7 +323,7 @@ mod tests {
         let mut attachment = attachment("eth0", &["10.0.0.2/24", "fd00::2/64"]);
         attachment.sysctls = vec![("net.ipv6.conf.IFNAME.disable_ipv6".into(), "1".into())];
         let values: Vec<_> = parameters(&attachment).unwrap().iter().map(|p| (p.name[3], p.value)).collect();
-        assert_eq!(values, [("disable_ipv6", "0"), ("disable_ipv6", "1")]);
+        assert_eq!(values, [("disable_ipv6", "0"), ("accept_ra", "0"), ("disable_ipv6", "1")]);
         attachment.addresses.pop();
         assert_eq!(parameters(&attachment).unwrap()[0].value, "1");
     }

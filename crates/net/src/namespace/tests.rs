@@ -210,6 +210,16 @@ fn what_fails_leaves_nothing() {
     });
 }
 
+/// What a neighbour could advertise is not taken.
+#[test]
+fn routers_on_a_bridge_are_not_believed() {
+    with_bridge(|links| {
+        let namespace = Namespace::create().unwrap();
+        namespace.attach(links, &attachment("eth0", &["10.1.0.2/16", "fd00:1::2/64"])).unwrap();
+        assert_eq!(parameter(&namespace, "ipv6/conf/eth0/accept_ra"), "0");
+    });
+}
+
 #[test]
 fn isolated_ports_do_not_reach_each_other() {
     with_bridge(|links| {
