@@ -132,7 +132,7 @@ impl Firewall {
         let before = std::mem::replace(&mut state.wanted, wanted);
         match self.rebuild(&mut state) {
             Ok(()) => {
-                self.last_resort.set(&state.wanted.subnets());
+                self.last_resort.set(state.wanted.networks.values());
                 Ok(())
             }
             Err(error) => {
@@ -211,7 +211,7 @@ impl Firewall {
         if honest {
             pair.remove(&self.links)?;
         }
-        self.last_resort.set(&[]);
+        self.last_resort.set([]);
         Ok(())
     }
 
@@ -251,7 +251,7 @@ impl Firewall {
             state.wanted.networks.remove(bridge);
             state.wanted.networks.extend(before.map(|network| (bridge.to_owned(), network)));
         }
-        self.last_resort.set(&state.wanted.subnets());
+        self.last_resort.set(state.wanted.networks.values());
         done
     }
 

@@ -80,6 +80,10 @@ fn parameters(bridge: &Bridge) -> Result<()> {
     sysctl::set(&["ipv6", "conf", name, "accept_ra"], "0")?;
     // Ports published at 127.0.0.1 lead out through the bridge.
     set(&["ipv4", "conf", name, "route_localnet"], "1")?;
+    // What comes through it has the source of a container, which the firewall's table sees to; this holds without it.
+    if bridge.addresses.iter().any(|net| matches!(net, IpNet::V4(_))) {
+        set(&["ipv4", "conf", name, "rp_filter"], "1")?;
+    }
     // The host's decision to forward holds for a bridge made after it too, whatever the default for new links is.
     if sysctl::read(&["ipv4", "ip_forward"])?.as_deref() == Some("1") {
         set(&["ipv4", "conf", name, "forwarding"], "1")?;

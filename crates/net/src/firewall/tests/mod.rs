@@ -314,6 +314,7 @@ fn without_the_table_nothing_is_forwarded() {
     for member in ["one", "two", "three", "outside"] {
         world.serve(member, 80);
     }
+    world.serve("host", 81);
     let firewall = firewall(&world, &everywhere());
     answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
     answers(&world, "one", "10.9.0.2:80", "outside 10.9.0.1");
@@ -333,11 +334,22 @@ fn without_the_table_nothing_is_forwarded() {
     }
     answers(&world, "one", "172.20.0.3:80", "two 172.20.0.2");
     answers(&world, "host", "172.20.0.2:80", "one 172.20.0.1");
+    answers(&world, "one", "172.20.0.1:81", "host 172.20.0.2");
+    answers(&world, "host", "127.0.0.1:81", "host 127.0.0.1");
+
+    // The bridge leads to the host's loopback, for the sake of ports published there.
+    world.inside("one", || std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap());
+    world.ip("one", "route flush table local 127.0.0.0/8");
+    world.ip("one", "route add 127.0.0.0/8 via 172.20.0.1 src 172.20.0.2");
+    silent(&world, "one", "127.0.0.1:81", "loopback of the host");
 
     // The next change finds it missing and makes it anew.
     firewall.publish(&[port(Tcp, "0.0.0.0", 9, "172.20.0.2", 9)]).unwrap();
     firewall.unpublish(&[port(Tcp, "0.0.0.0", 9, "172.20.0.2", 9)]).unwrap();
     answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    firewall.set_network(&Network { internal: true, ..network(1) }).unwrap();
+    world.exec("host", "nft flush ruleset");
+    silent(&world, "three", "10.9.0.1:81", "a host's address from an internal network");
     assert_ne!(world.ip("host", "xfrm policy"), "");
     firewall.clear().unwrap();
     assert_eq!(world.ip("host", "xfrm policy"), "");
