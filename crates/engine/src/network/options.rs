@@ -203,7 +203,7 @@ fn parent(driver: &str, options: &BTreeMap<String, String>) -> Result<String> {
 pub(crate) fn link_name(name: &str) -> Result<String> {
     let fits = (1..=15).contains(&name.len())
         && !matches!(name, "." | "..")
-        && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b':'));
+        && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b':' | b'%'));
     if fits { Ok(name.to_owned()) } else { Err(Error::invalid(format!("invalid interface name: {name:?}"))) }
 }
 
@@ -323,6 +323,7 @@ mod tests {
             ("macvlan", &[("foo", "x")], "the macvlan driver has no option foo"),
             ("host", &[], "only one instance of \"host\" network is allowed"),
             ("bridge", &[(BRIDGE_NAME, "a/b")], "invalid interface name: \"a/b\""),
+            ("bridge", &[(BRIDGE_NAME, "br%d")], "invalid interface name: \"br%d\""),
             ("bridge", &[(BRIDGE_NAME, "0123456789abcdef")], "invalid interface name: \"0123456789abcdef\""),
             (
                 "bridge",

@@ -59,7 +59,8 @@ pub(crate) struct Link {
 
 /// Whether an interface may be called so: the kernel's own rule.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let wrong = |c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace();
+    // The kernel takes "%d" as "any number that is free": the link would have another name than was asked for.
+    let wrong = |c: char| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace();
     if name.is_empty() || name.len() > 15 || name == "." || name == ".." || name.contains(wrong) {
         return Err(Error::Invalid(format!("invalid interface name: {name:?}")));
     }
