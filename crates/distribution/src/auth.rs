@@ -164,7 +164,9 @@ impl Auth {
                 })?;
                 let header = value(&format!("Bearer {token}"))?;
                 let token = Token { value: token, until: Instant::now() + life - MARGIN };
-                self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(scope, token);
+                let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                tokens.retain(|_, token| token.until > Instant::now());
+                tokens.insert(scope, token);
                 Ok(Some(header))
             }
         }

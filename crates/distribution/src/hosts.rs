@@ -116,6 +116,15 @@ impl Hosts {
         })
     }
 
+    /// The server at an address that names scheme and host, and nobody else.
+    pub(crate) async fn server(&self, text: &str) -> Result<Endpoint> {
+        let wrong = || Error::Configuration(format!("{text:?} is no address of a registry"));
+        let url = Url::parse(text).filter(|url| !url.target.contains('?')).ok_or_else(wrong)?;
+        let host = if url.host == DEFAULT_DOMAIN { HUB.to_owned() } else { url.authority() };
+        let insecure = url.scheme == Scheme::Http || self.is_insecure(&host).await;
+        self.endpoint(url.scheme, &host, &url.target, insecure)
+    }
+
     async fn mirror(&self, text: &str) -> Result<Endpoint> {
         let url = Url::parse(text)
             .ok_or_else(|| Error::Configuration(format!("registry-mirrors: {text:?} is no address")))?;

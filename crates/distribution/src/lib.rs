@@ -4,6 +4,7 @@
 //! * [`Client::pull`]: an image into the store, each layer unpacked while it streams; interrupted pulls go on.
 //! * [`Client::push`]: an image of the store to a registry; [`Client::complete`] brings back what was not kept.
 //! * [`Client::login`], [`Client::inspect`], [`Client::search`]: questions that move no image.
+//! * [`Upstream`]: a registry as its mirror sees it, without a store.
 //! * [`Hosts`]: which servers are asked for a registry's name; [`Credentials`]: who asks.
 //!
 //! Everything from a registry is untrusted: lengths, counts and depths are bounded, every byte is verified against the
@@ -37,6 +38,7 @@ mod sink;
 mod tls;
 mod transport;
 mod upload;
+mod upstream;
 mod url;
 
 pub use ask::{Inspected, SearchResult};
@@ -53,4 +55,5 @@ pub use repository::Fetched;
 pub use session::Patience;
 pub use tls::TlsRules;
 pub use transport::Timeouts;
+pub use upstream::{Download, Listed, Upstream};
 pub use url::{Scheme, Url};

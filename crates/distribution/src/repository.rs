@@ -59,7 +59,8 @@ impl Repository {
         self.session.url(&format!("/{}/{rest}", self.path))
     }
 
-    fn manifest_call(&self, method: Method, reference: &str) -> impl Fn() -> Call<'static> + use<> {
+    /// Asks for a manifest, of any kind that is served.
+    pub fn manifest_call(&self, method: Method, reference: &str) -> impl Fn() -> Call<'static> + use<> {
         let url = self.url(&format!("manifests/{reference}"));
         let accept = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
         move || Call::new(method.clone(), url.clone(), "").header(header::ACCEPT, accept.clone())
@@ -240,7 +241,7 @@ fn checked_type(header: String, bytes: &[u8]) -> Result<String> {
 }
 
 /// `Link: </v2/a/tags/list?last=x>; rel="next"`.
-fn next_page(url: &Url, response: &Response<Incoming>) -> Option<Url> {
+pub(crate) fn next_page(url: &Url, response: &Response<Incoming>) -> Option<Url> {
     let link = response.headers().get(header::LINK)?.to_str().ok()?;
     let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
     rest.contains("next").then(|| url.join(target))?

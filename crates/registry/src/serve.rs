@@ -14,6 +14,7 @@ use crate::auth::{Access, AccessConfig};
 use crate::error::{Error, Named, Result};
 use crate::gc;
 use crate::http::{App, server, tls};
+use crate::mirror::{Mirror, MirrorConfig};
 use crate::storage::{Storage, Uploads};
 
 /// A server as it was asked for.
@@ -27,6 +28,8 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Who may do what.
     pub access: AccessConfig,
+    /// The registry whose content is served instead of pushed content.
+    pub mirror: Option<MirrorConfig>,
     /// Whether nothing may be pushed or deleted.
     pub read_only: bool,
     /// The most bytes of a blob.
@@ -114,6 +117,10 @@ impl Server {
         let storage = Arc::new(Storage::create(&config.storage)?);
         let alone = storage.serve_alone()?;
         let uploads = Arc::new(Uploads::new(storage.clone(), config.most_uploads, config.largest_blob)?);
+        let mirror = match &config.mirror {
+            Some(mirror) => Some(Arc::new(Mirror::new(mirror, storage.clone(), uploads.clone()).await?)),
+            None => storage.belong_to(None).map(|()| None)?,
+        };
         let listener = TcpListener::bind(config.address)
             .await
             .named("listen on", std::path::Path::new(&config.address.to_string()))?;
@@ -121,6 +128,7 @@ impl Server {
             storage,
             uploads,
             access,
+            mirror,
             read_only: config.read_only,
             patience: config.patience,
             pool: Arc::default(),

@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["oci", "sys", "layer"]),
     ("image", &["oci", "layer", "store"]),
     ("distribution", &["oci", "layer", "store", "image"]),
-    ("registry", &["oci", "store", "sys"]),
+    ("registry", &["oci", "sys", "distribution"]),
     ("net", &["sys"]),
     ("runtime", &["oci", "sys"]),
     ("shim", &["oci", "sys", "runtime"]),

@@ -9,6 +9,10 @@ pub mod network;
 pub mod registry;
 pub mod system;
 
+use boxship_distribution::Proxies;
+
+use crate::failure::{Failure, Result};
+
 /// Wraps an async function as the action of a command.
 macro_rules! action {
     ($function:expr) => {
@@ -17,3 +21,12 @@ macro_rules! action {
 }
 
 pub(crate) use action;
+
+/// The proxies that the environment names, for what talks to registries from here.
+fn proxies() -> Result<Proxies> {
+    let variable =
+        |upper: &str, lower: &str| std::env::var(upper).or_else(|_| std::env::var(lower)).unwrap_or_default();
+    let (http, https) = (variable("HTTP_PROXY", "http_proxy"), variable("HTTPS_PROXY", "https_proxy"));
+    Proxies::new(&http, &https, &variable("NO_PROXY", "no_proxy"))
+        .map_err(|why| Failure::new(boxship_sys::error::plain(&why.to_string())))
+}

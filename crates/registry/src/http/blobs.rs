@@ -1,13 +1,18 @@
 //! `/v2/<name>/blobs/<digest>`.
 
+use std::ops::Range;
+
 use boxship_oci::Digest;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use super::body::{BlobBody, ReplyBody};
+use super::following::Following;
 use super::range::{self, Wanted};
 use super::reply::{CONTENT_DIGEST, Reply};
 use super::{Call, Failure, blocking};
 use crate::auth::Action;
+use crate::error::Error;
+use crate::mirror::Coming;
 use crate::name::RepositoryName;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -29,7 +34,16 @@ pub(super) async fn answer(call: Call, repository: RepositoryName, digest: Diges
 async fn head(call: Call, repository: RepositoryName, digest: Digest) -> Result<Reply, Failure> {
     call.require(&repository, Action::Pull)?;
     let (storage, wanted) = (call.app.storage.clone(), digest.clone());
-    let size = blocking(move || storage.find_blob(&repository, &wanted)).await?;
+    let name = repository.clone();
+    let found = blocking(move || match storage.find_blob(&name, &wanted) {
+        Err(Error::NoBlob(_)) => Ok(None),
+        found => found.map(Some),
+    });
+    let size = match (found.await?, &call.app.mirror) {
+        (Some(size), _) => size,
+        (None, Some(mirror)) => mirror.blob_size(&repository, &digest).await?,
+        (None, None) => return Err(Error::NoBlob(digest).into()),
+    };
     if is_known(&call, &digest) {
         return Ok(described(Reply::of(ReplyBody::Empty), &digest).status(StatusCode::NOT_MODIFIED));
     }
@@ -40,6 +54,11 @@ async fn head(call: Call, repository: RepositoryName, digest: Digest) -> Result<
 
 async fn get(call: Call, repository: RepositoryName, digest: Digest) -> Result<Reply, Failure> {
     call.require(&repository, Action::Pull)?;
+    if let Some(mirror) = &call.app.mirror
+        && let Some(coming) = mirror.blob(&repository, &digest).await?
+    {
+        return along(&call, &digest, coming);
+    }
     let (storage, wanted) = (call.app.storage.clone(), digest.clone());
     let header = call.header(header::RANGE).filter(|_| range_applies(&call, &digest)).map(str::to_owned);
     let (blob, part) = blocking(move || {
@@ -55,7 +74,30 @@ async fn get(call: Call, repository: RepositoryName, digest: Digest) -> Result<R
     if is_known(&call, &digest) {
         return Ok(described(Reply::of(ReplyBody::Empty), &digest).status(StatusCode::NOT_MODIFIED));
     }
-    let size = blob.size;
+    let (app, size) = (call.app.clone(), blob.size);
+    cut_out(&digest, size, part, |part| {
+        ReplyBody::Blob(Box::new(BlobBody::new(app.storage.clone(), blob, app.pool.clone(), part)))
+    })
+}
+
+/// A blob that a mirror is being sent.
+fn along(call: &Call, digest: &Digest, coming: Coming) -> Result<Reply, Failure> {
+    let header = call.header(header::RANGE).filter(|_| range_applies(call, digest));
+    let (part, size) = (range::wanted(header, coming.size), coming.size);
+    if is_known(call, digest) {
+        return Ok(described(Reply::of(ReplyBody::Empty), digest).status(StatusCode::NOT_MODIFIED));
+    }
+    let pool = call.app.pool.clone();
+    cut_out(digest, size, part, |part| ReplyBody::Following(Box::new(Following::new(coming, pool, part))))
+}
+
+/// The answer with that part of the blob that is wanted.
+fn cut_out(
+    digest: &Digest,
+    size: u64,
+    part: Wanted,
+    body: impl FnOnce(Range<u64>) -> ReplyBody,
+) -> Result<Reply, Failure> {
     let (status, start, end) = match part {
         Wanted::Whole => (StatusCode::OK, 0, size),
         Wanted::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
@@ -68,9 +110,7 @@ async fn get(call: Call, repository: RepositoryName, digest: Digest) -> Result<R
             return Err(failure.with(header::CONTENT_RANGE, &format!("bytes */{size}")));
         }
     };
-    let app = &call.app;
-    let body = BlobBody::new(app.storage.clone(), blob, app.pool.clone(), start..end);
-    let reply = described(Reply::of(ReplyBody::Blob(Box::new(body))), &digest)
+    let reply = described(Reply::of(body(start..end)), digest)
         .status(status)
         .value(header::CONTENT_TYPE, OCTETS)
         .with(header::CONTENT_LENGTH, end - start);

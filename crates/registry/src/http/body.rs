@@ -6,6 +6,7 @@
 //! streams; its last piece leaves only when the hash is right, so that no client ever holds a damaged blob that looks
 //! complete.
 
+use std::fs::File;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -19,6 +20,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use tokio::task::JoinHandle;
 
+use super::following::Following;
 use crate::error::Error;
 use crate::storage::blobs::Hasher;
 use crate::storage::{OpenBlob, Storage};
@@ -48,6 +50,17 @@ impl Pool {
         let bytes = free.unwrap_or_else(|| vec![0; PIECE]);
         Piece { bytes, length: 0, pool: self.clone() }
     }
+
+    /// What a file has at some place, at most a piece; it may block.
+    pub(super) fn read(self: &Arc<Self>, file: &File, at: u64, most: u64) -> io::Result<Bytes> {
+        let mut piece = self.take();
+        let length = most.min(PIECE as u64) as usize;
+        piece.length = file.read_at(&mut piece.bytes[..length], at)?;
+        if piece.length == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
+        }
+        Ok(Bytes::from_owner(piece))
+    }
 }
 
 impl Drop for Piece {
@@ -70,6 +83,7 @@ pub(crate) enum ReplyBody {
     Empty,
     Bytes(Option<Bytes>),
     Blob(Box<BlobBody>),
+    Following(Box<Following>),
 }
 
 /// A blob, or a part of one, on its way out.
@@ -200,6 +214,7 @@ impl Body for ReplyBody {
             Self::Empty => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Blob(blob) => blob.poll(context),
+            Self::Following(following) => following.poll(context),
         }
     }
 
@@ -208,6 +223,7 @@ impl Body for ReplyBody {
             Self::Empty | Self::Bytes(None) => true,
             Self::Bytes(Some(bytes)) => bytes.is_empty(),
             Self::Blob(blob) => blob.left.is_empty() && blob.reading.is_none(),
+            Self::Following(following) => following.left() == 0,
         }
     }
 
@@ -216,6 +232,7 @@ impl Body for ReplyBody {
             Self::Empty | Self::Bytes(None) => SizeHint::with_exact(0),
             Self::Bytes(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Blob(blob) => SizeHint::with_exact(blob.left.end - blob.left.start),
+            Self::Following(following) => SizeHint::with_exact(following.left()),
         }
     }
 }

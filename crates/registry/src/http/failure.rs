@@ -34,8 +34,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// With a detail: Docker's client takes a refusal without one for a passing trouble, and tries to push for more
+    /// than a minute.
     pub(crate) fn denied(message: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "DENIED", message)
+        let failure = Self::new(StatusCode::FORBIDDEN, "DENIED", message);
+        Self { details: vec![json!(message)], ..failure }
     }
 
     /// No or wrong credentials; `challenge` says which are wanted.

@@ -69,6 +69,9 @@ pub(super) async fn tags(call: Call, repository: RepositoryName) -> Result<Reply
     only_get(&call)?;
     call.require(&repository, Action::Pull)?;
     let count = wanted(&call)?;
+    if let Some(reply) = mirrored(&call, &repository, "tags/list").await? {
+        return Ok(reply);
+    }
     let (storage, name) = (call.app.storage.clone(), repository.clone());
     let tags = blocking(move || storage.tags(&name)).await?;
     let start = match call.query.get("last") {
@@ -88,6 +91,21 @@ pub(super) async fn tags(call: Call, repository: RepositoryName) -> Result<Reply
     Ok(linked(Reply::json(&json!({ "name": repository.as_str(), "tags": shown })), next))
 }
 
+/// The same list of the registry that is mirrored. Its next page is asked for in its own words.
+async fn mirrored(call: &Call, repository: &RepositoryName, path: &str) -> Result<Option<Reply>, Failure> {
+    let Some(mirror) = &call.app.mirror else { return Ok(None) };
+    let Some(listed) = mirror.list(repository, path, &call.query.without("ns")).await? else {
+        return Ok(None);
+    };
+    let mut reply =
+        Reply::bytes(listed.bytes).value(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(filters) = listed.filters {
+        reply = reply.with(FILTERS, filters);
+    }
+    let next = listed.next.map(|query| format!("/v2/{repository}/{path}?{query}"));
+    Ok(Some(linked(reply, next)))
+}
+
 /// `GET /v2/<name>/referrers/<digest>`: an index, empty when nothing refers.
 pub(super) async fn referrers(
     call: Call,
@@ -96,6 +114,9 @@ pub(super) async fn referrers(
 ) -> Result<Reply, Failure> {
     only_get(&call)?;
     call.require(&repository, Action::Pull)?;
+    if let Some(reply) = mirrored(&call, &repository, &format!("referrers/{subject}")).await? {
+        return Ok(reply.value(header::CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX)));
+    }
     let filter = call.query.get("artifactType").map(str::to_owned);
     let last: Option<Digest> = call.query.get("last").map(route::digest).transpose()?;
     let (storage, name, of) = (call.app.storage.clone(), repository.clone(), subject.clone());

@@ -41,6 +41,9 @@ pub(super) async fn answer(
 
 async fn get(call: Call, repository: RepositoryName, reference: Reference) -> Result<Reply, Failure> {
     call.require(&repository, Action::Pull)?;
+    if let Some(mirror) = &call.app.mirror {
+        mirror.manifest(&repository, &reference).await?;
+    }
     let storage = call.app.storage.clone();
     let found = blocking(move || {
         let digest = storage.resolve(&repository, &reference)?;

@@ -4,6 +4,7 @@
 mod blobs;
 mod body;
 mod failure;
+mod following;
 mod lists;
 mod manifests;
 mod patience;
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 
 use crate::auth::{Access, Action, Caller};
 use crate::error::Error;
+use crate::mirror::Mirror;
 use crate::name::RepositoryName;
 use crate::storage::{Storage, Uploads};
 use body::Pool;
@@ -36,6 +38,8 @@ pub(crate) struct App {
     pub(crate) storage: Arc<Storage>,
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) access: Access,
+    /// Where content comes from that is not here.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) read_only: bool,
     /// How long a client may let the other side wait for a next piece.
     pub(crate) patience: Duration,
@@ -60,6 +64,11 @@ impl Call {
     /// Refuses a caller who may not do this here.
     fn require(&self, repository: &RepositoryName, action: Action) -> Result<(), Failure> {
         self.app.access.require(&self.caller, &self.parts, Some((repository, action)))?;
+        if self.app.mirror.is_some() && action != Action::Pull {
+            return Err(Failure::unsupported(
+                "the registry is a mirror: push to the registry that it mirrors",
+            ));
+        }
         if self.app.read_only && action != Action::Pull {
             return Err(Failure::unsupported("the registry is read-only"));
         }

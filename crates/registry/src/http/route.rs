@@ -110,6 +110,14 @@ impl Query {
         self.0.iter().find(|(word, value)| word == key && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// The query again, without one of its words.
+    pub(crate) fn without(&self, key: &str) -> String {
+        let words = self.0.iter().filter(|(word, _)| word != key);
+        let words: Vec<String> =
+            words.map(|(word, value)| format!("{}={}", encode(word), encode(value))).collect();
+        words.join("&")
+    }
+
     /// All values of a word.
     pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         let values = self.0.iter().filter(move |(word, value)| word == key && !value.is_empty());
@@ -212,6 +220,7 @@ mod tests {
         let query = Query::parse(Some("n=10&last=a%2Fb&mount=&x=a+b&tag=1&tag=2")).unwrap();
         assert_eq!((query.get("n"), query.get("last"), query.get("mount")), (Some("10"), Some("a/b"), None));
         assert_eq!(query.get("x"), Some("a b"));
+        assert_eq!(query.without("tag"), "n=10&last=a/b&mount=&x=a%20b");
         assert_eq!(query.all("tag").collect::<Vec<_>>(), ["1", "2"]);
         assert!(Query::parse(Some("a=%zz")).is_err());
         assert!(Query::parse(Some(&"a=1&".repeat(65))).is_err());

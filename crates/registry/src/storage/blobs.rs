@@ -1,7 +1,7 @@
 //! Blobs: found, opened, mounted, made visible, removed.
 //!
-//! A blob's change time is its lease. A link (push, mount) moves it, and so does being found by a client that asks
-//! whether it is there: such a client will not send the blob, and counts on it until its manifest has arrived.
+//! A blob's change time is its lease. A link (push, mount) moves it, and so does being read (a mirror keeps what is
+//! used) and being found by a client that asks whether it is there: such a client will not send the blob, and counts on it until its manifest has arrived.
 //! Collection leaves alone what changed within its grace.
 
 use std::fs::{self, File, Metadata};
@@ -105,6 +105,11 @@ impl Storage {
         Ok(self.sound(&self.blob_path(repository, digest))?.is_some())
     }
 
+    /// Whether any repository has a blob.
+    pub(crate) fn is_pooled(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.sound(&self.pool_path(digest))?.is_some())
+    }
+
     /// Opens a blob.
     pub(crate) fn open_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<OpenBlob> {
         let path = self.blob_path(repository, digest);
@@ -115,6 +120,7 @@ impl Storage {
         if !metadata.is_file() || self.verified.is_damaged(stamp) {
             return Err(absent());
         }
+        renew(&path, &metadata);
         Ok(OpenBlob { file, size: metadata.len(), digest: digest.clone(), stamp })
     }
 

@@ -33,8 +33,17 @@ pub(crate) struct StoredManifest {
 }
 
 impl Storage {
-    /// Stores a manifest and points tags at it.
+    /// Stores a manifest and points tags at it; what it names must be there.
     pub(crate) fn put_manifest(&self, put: &Put<'_>) -> Result<StoredManifest> {
+        self.store_manifest(put, true)
+    }
+
+    /// The same for a mirror, where what a manifest names comes when it is asked for.
+    pub(crate) fn keep_manifest(&self, put: &Put<'_>) -> Result<StoredManifest> {
+        self.store_manifest(put, false)
+    }
+
+    fn store_manifest(&self, put: &Put<'_>, whole: bool) -> Result<StoredManifest> {
         let digest = match put.reference {
             Reference::Digest(wanted) => {
                 let found = Digest::compute(wanted.algorithm(), put.bytes);
@@ -54,7 +63,9 @@ impl Storage {
                 break lock;
             }
         };
-        self.require(put.repository, &parsed)?;
+        if whole {
+            self.require(put.repository, &parsed)?;
+        }
         if let Some(subject) = &parsed.subject {
             let referrer = parsed.referrer(&digest, put.bytes.len() as u64);
             self.add_referrer(put.repository, subject, &referrer)?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <storage>/lock                                       locked by the one server that works here
+//! <storage>/mirror                                     the registry whose cache this is, if it is one's
 //! <storage>/changed                                    touched by commands that removed repositories
 //! <storage>/tmp/                                       drafts of small files; emptied when a server starts
 //! <storage>/blobs/<algorithm>/<2 digits>/<digits>      each blob once
@@ -92,6 +93,25 @@ impl Storage {
             disk::remove_file(&drafts.join(name))?;
         }
         Ok(file)
+    }
+
+    /// Makes the storage the cache of a registry, or sees that it is none. The two must not mix: what was pushed here
+    /// exists nowhere else, what was cached is incomplete and goes when it is not used.
+    pub(crate) fn belong_to(&self, upstream: Option<&str>) -> Result<()> {
+        let path = self.root.join("mirror");
+        let root = self.root.display();
+        let owner = disk::if_there(std::fs::read_to_string(&path), "read", &path)?;
+        match (owner.as_deref().map(str::trim), upstream) {
+            (None, None) => Ok(()),
+            (Some(owner), Some(upstream)) if owner == upstream => Ok(()),
+            (Some(owner), _) => Err(Error::Setting(format!("storage {root} is a mirror's, of {owner}"))),
+            (None, Some(upstream)) if self.every_folder()?.is_empty() => {
+                self.write(&path, upstream.as_bytes())
+            }
+            (None, Some(_)) => Err(Error::Setting(format!(
+                "storage {root} holds what was pushed to it, a mirror needs a folder of its own"
+            ))),
+        }
     }
 
     pub(crate) fn repositories_folder(&self) -> PathBuf {

@@ -1,13 +1,16 @@
 //! Tags: small files that hold a digest.
 
 use std::fs;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use boxship_oci::Digest;
 
 use super::{Storage, disk};
 use crate::error::{Error, Named, Result};
 use crate::name::{RepositoryName, Tag};
+
+/// How old the time of a tag's last use may be before it is written again.
+const RENEW: Duration = Duration::from_secs(300);
 
 impl Storage {
     /// What a tag points at.
@@ -21,6 +24,16 @@ impl Storage {
     /// Points a tag at a manifest. Its time is that of the push, even if it pointed there before.
     pub(crate) fn point(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<()> {
         self.write(&self.tag_path(repository, tag), digest.to_string().as_bytes())
+    }
+
+    /// The same for a mirror's tag, whose time is that of its last use: written when there is something to write.
+    pub(crate) fn point_again(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<()> {
+        let time = self.tag_time(repository, tag)?;
+        let fresh = time.is_some_and(|time| time.elapsed().is_ok_and(|age| age < RENEW));
+        if fresh && self.tag_target(repository, tag)?.as_ref() == Some(digest) {
+            return Ok(());
+        }
+        self.point(repository, tag, digest)
     }
 
     /// All tags, in no order.

@@ -51,6 +51,8 @@ pub(crate) struct Lease {
     id: UploadId,
     /// Present until the upload is finished or given up.
     writer: Option<Writer>,
+    /// Whether what came goes when the lease ends unfinished, instead of being gone on with.
+    fleeting: bool,
 }
 
 impl Uploads {
@@ -102,7 +104,13 @@ impl Uploads {
             }
             table.insert(id.clone(), Entry { repository: repository.clone(), writer: None });
         }
-        let mut lease = Lease { uploads: self.clone(), repository: repository.clone(), id, writer: None };
+        let mut lease = Lease {
+            uploads: self.clone(),
+            repository: repository.clone(),
+            id,
+            writer: None,
+            fleeting: false,
+        };
         let path = self.path(repository, &lease.id);
         let folder = path.parent().unwrap_or(&path);
         for attempt in 0.. {
@@ -133,6 +141,7 @@ impl Uploads {
             repository: repository.clone(),
             id: id.clone(),
             writer: Some(writer),
+            fleeting: false,
         })
     }
 
@@ -193,6 +202,18 @@ impl Lease {
         &self.id
     }
 
+    /// Nothing of the upload shall stay unless it is finished: nobody knows its name.
+    pub(crate) fn fleeting(mut self) -> Self {
+        self.fleeting = true;
+        self
+    }
+
+    /// The growing file, for reading along.
+    pub(crate) fn reader(&self) -> Result<File> {
+        let writer = self.writer.as_ref().ok_or_else(|| Error::NoUpload(self.id.to_string()))?;
+        File::open(&writer.path).named("open", &writer.path)
+    }
+
     /// How many bytes have come.
     pub(crate) fn size(&self) -> u64 {
         self.writer.as_ref().map_or(0, |writer| writer.size)
@@ -238,6 +259,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.fleeting
+            && let Err(error) = self.give_up()
+        {
+            tracing::warn!(%error, "what came of a blob could not be removed");
+        }
         let mut table = self.uploads.table();
         match (self.writer.take(), table.get_mut(&self.id)) {
             (Some(writer), Some(entry)) => entry.writer = Some(writer),

@@ -40,6 +40,7 @@ impl Running {
             storage: storage.to_owned(),
             tls: None,
             access: AccessConfig::default(),
+            mirror: None,
             read_only: false,
             largest_blob: 1 << 30,
             most_uploads: 100,

@@ -13,10 +13,11 @@ mod push;
 mod rm;
 
 use boxship_api::auth::AuthConfig;
-use boxship_distribution::{Credentials, FOLDERS, Fetched, Hosts, Kind, Proxies, Remote, Settings};
+use boxship_distribution::{Credentials, FOLDERS, Fetched, Hosts, Kind, Remote, Settings};
 use boxship_oci::Reference;
 
 use crate::command::Group;
+use crate::commands::proxies;
 use crate::credentials::key;
 use crate::failure::{Failure, Result};
 use crate::flags::Flag;
@@ -56,20 +57,13 @@ fn asked(reference: &Reference) -> String {
 
 /// The repository of a reference on its registry.
 async fn remote(invocation: &Invocation, reference: &Reference) -> Result<Remote> {
-    let variable =
-        |upper: &str, lower: &str| std::env::var(upper).or_else(|_| std::env::var(lower)).unwrap_or_default();
-    let proxies = Proxies::new(
-        &variable("HTTP_PROXY", "http_proxy"),
-        &variable("HTTPS_PROXY", "https_proxy"),
-        &variable("NO_PROXY", "no_proxy"),
-    );
     let insecure = invocation.parsed.on("insecure").then(|| reference.domain().to_owned());
     let hosts = Hosts {
         insecure: insecure.into_iter().collect(),
         folders: FOLDERS.iter().map(Into::into).collect(),
         ..Hosts::default()
     };
-    let settings = Settings { hosts, proxies: proxies.map_err(failed)?, ..Settings::default() };
+    let settings = Settings { hosts, proxies: proxies()?, ..Settings::default() };
     let auth = invocation.credentials().get(key(reference.domain()))?;
     Remote::open(&settings, reference, credentials(auth)).await.map_err(failed)
 }

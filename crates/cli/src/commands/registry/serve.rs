@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boxship_registry::{AccessConfig, Anonymous, Config, gc};
+use boxship_distribution::{Credentials, FOLDERS, Hosts};
+use boxship_registry::{AccessConfig, Anonymous, Config, MirrorConfig, gc};
 
 use super::{STORAGE, check_count, check_period, failed, given_count, given_period, storage_path};
 use crate::command::{Command, Operands};
@@ -49,6 +50,16 @@ pub const SERVE: Command = Command {
             "string",
             "URL by which clients reach the registry, when it is behind a proxy",
         ),
+        Flag::value(
+            "mirror",
+            "string",
+            "Serve what the registry at this URL has, keeping what was asked for",
+        ),
+        Flag::value("mirror-username", "string", "User of the mirrored registry"),
+        Flag::value("mirror-password-file", "string", "File with the password of that user"),
+        Flag::value("mirror-keep", "duration", "Keep what was asked for within this time (0 for all)")
+            .default("7d")
+            .check(check_period),
         Flag::switch("read-only", "Refuse to push and delete"),
         Flag::value("max-blob-size", "bytes", "Largest blob").default("100g").check(size::check),
         Flag::value("max-uploads", "int", "Most uploads at a time").default("1000").check(check_count),
@@ -114,6 +125,7 @@ fn config(invocation: &Invocation) -> Result<Config> {
         storage: storage_path(invocation).into(),
         tls,
         access,
+        mirror: mirror(invocation)?,
         read_only: parsed.on("read-only"),
         largest_blob: parsed
             .text("max-blob-size")
@@ -124,7 +136,50 @@ fn config(invocation: &Invocation) -> Result<Config> {
         connections: given_count(invocation, "max-connections").unwrap_or(4096).max(1),
         patience: given_period(invocation, "timeout").filter(|time| !time.is_zero()).unwrap_or(seconds(60)),
         gc_interval: given_period(invocation, "gc-interval").unwrap_or(seconds(24 * 3600)),
-        gc: gc::Policy { dry_run: false, ..super::gc::policy(invocation) },
+        gc: kept(invocation)?,
+    })
+}
+
+/// What is mirrored.
+fn mirror(invocation: &Invocation) -> Result<Option<MirrorConfig>> {
+    let parsed = &invocation.parsed;
+    let (user, file) = (parsed.filled("mirror-username"), parsed.filled("mirror-password-file"));
+    let Some(url) = parsed.filled("mirror") else {
+        let lost = ["mirror-username", "mirror-password-file", "mirror-keep"];
+        return match lost.iter().find(|flag| parsed.given(flag)) {
+            None => Ok(None),
+            Some(flag) => Err(Failure::new(format!("--{flag} needs --mirror"))),
+        };
+    };
+    let credentials = match (user, file) {
+        (None, None) => Credentials::Anonymous,
+        (Some(user), Some(file)) => {
+            let text = std::fs::read_to_string(&file)
+                .map_err(|why| Failure::new(format!("read --mirror-password-file {file}: {why}")))?;
+            Credentials::Password { user, password: text.trim_end_matches(['\r', '\n']).to_owned() }
+        }
+        _ => return Err(Failure::new("--mirror-username and --mirror-password-file go together")),
+    };
+    let hosts = Hosts { folders: FOLDERS.iter().map(PathBuf::from).collect(), ..Hosts::default() };
+    let proxies = crate::commands::proxies()?;
+    Ok(Some(MirrorConfig { url, credentials, hosts, proxies }))
+}
+
+/// What collection leaves. Of a mirror, what is used: its tags' times are those of their last use.
+fn kept(invocation: &Invocation) -> Result<gc::Policy> {
+    let parsed = &invocation.parsed;
+    let policy = gc::Policy { dry_run: false, ..super::gc::policy(invocation) };
+    if parsed.filled("mirror").is_none() {
+        return Ok(policy);
+    }
+    if let Some(flag) = super::gc::RULES.iter().map(|flag| flag.name).find(|flag| parsed.given(flag)) {
+        let why = format!("--{flag} is for pushed images: what a mirror keeps, --mirror-keep says");
+        return Err(Failure::new(why));
+    }
+    let keep = given_period(invocation, "mirror-keep").filter(|keep| !keep.is_zero());
+    Ok(match keep {
+        None => gc::Policy { grace: Duration::MAX, ..policy },
+        Some(keep) => gc::Policy { grace: keep, keep_age: Some(keep), untagged: true, ..policy },
     })
 }
 
@@ -185,6 +240,26 @@ mod tests {
         assert_eq!((config.gc.keep_tags, config.gc.untagged), (Some(3), true));
         assert_eq!(config.gc.keep_age, Some(Duration::from_secs(30 * 86_400)));
         assert_eq!(config.largest_blob, 1 << 30);
+        assert!(config.mirror.is_none());
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "secret\n").unwrap();
+        let line = format!(
+            "--mirror https://r.example --mirror-username u --mirror-password-file {} --mirror-keep 2d",
+            password.display()
+        );
+        let config = read(&line).unwrap();
+        let credentials = Credentials::Password { user: "u".into(), password: "secret".into() };
+        assert!(config.mirror.is_some_and(|mirror| mirror.credentials == credentials));
+        assert_eq!((config.gc.grace, config.gc.untagged), (Duration::from_secs(2 * 86_400), true));
+        assert_eq!(read("--mirror http://r --mirror-keep 0").unwrap().gc.keep_age, None);
+        for bad in [
+            "--mirror-username u",
+            "--mirror http://r --mirror-username u",
+            "--mirror http://r --keep-tags 3",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
         for bad in
             ["--tls-cert c", "--address example.com:1", "--anonymous some", "--timeout x", "--max-uploads -1"]
         {
