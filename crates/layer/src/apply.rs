@@ -12,12 +12,12 @@ use std::rc::Rc;
 use boxship_oci::digest::Digest;
 use boxship_sys::xattr;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ftruncate, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
 };
-use rustix::io::{Errno, pwrite, write};
+use rustix::io::Errno;
 
 use crate::compression::{Compression, decoder};
+use crate::contents;
 use crate::hashing::hashed;
 use crate::lower;
 use crate::metadata::{self, of_sys};
@@ -101,7 +101,7 @@ impl Apply<'_> {
     }
 }
 
-fn failed(operation: &'static str, name: &[u8], source: impl Into<std::io::Error>) -> Error {
+pub(crate) fn failed(operation: &'static str, name: &[u8], source: impl Into<std::io::Error>) -> Error {
     Error::Io { operation, name: printable(name), source: source.into() }
 }
 
@@ -339,10 +339,7 @@ impl<'a> Extraction<'a> {
         let (file, _) = self
             .replacing(folder, name, || openat(folder, name, flags, Mode::from_raw_mode(0o600)))
             .map_err(|e| failed("create", &entry.name, e))?;
-        match &entry.sparse {
-            None => write_all(&file, entry, reader)?,
-            Some(map) => write_stretches(&file, entry, map, reader)?,
-        }
+        contents::write(&file, entry, reader)?;
         self.size += entry.size;
         let as_made = self.as_made(entry);
         metadata::set_on_file(&file, entry, as_made).map_err(|e| failed("set attributes of", &entry.name, e))
@@ -447,60 +444,14 @@ impl<'a> Extraction<'a> {
         let mut times: Vec<_> = std::mem::take(&mut self.times).into_iter().collect();
         times.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (path, time) in times {
-            let folder = self.folders.open(&path).map_err(|e| (e, ()));
-            match folder {
+            match self.folders.open(&path) {
                 Ok(Some(folder)) => metadata::set_time(folder.as_fd(), b".", time)
                     .map_err(|e| failed("set times of", &path, e))?,
                 // A later entry put something else in its place.
-                Ok(None) | Err((Errno::NOTDIR | Errno::LOOP, ())) => {}
-                Err((errno, ())) => return Err(failed("open folder", &path, errno)),
+                Ok(None) | Err(Errno::NOTDIR | Errno::LOOP) => {}
+                Err(errno) => return Err(failed("open folder", &path, errno)),
             }
         }
         Ok(())
-    }
-}
-
-fn write_all(file: &OwnedFd, entry: &Entry, reader: &mut Reader<'_>) -> Result<()> {
-    loop {
-        let mut piece = reader.data(u64::MAX)?;
-        if piece.is_empty() {
-            return Ok(());
-        }
-        while !piece.is_empty() {
-            let count = retry(|| write(file, piece)).map_err(|e| failed("write", &entry.name, e))?;
-            piece = &piece[count..];
-        }
-    }
-}
-
-/// Writes only what is stored: the rest of the file are holes.
-fn write_stretches(file: &OwnedFd, entry: &Entry, map: &[(u64, u64)], reader: &mut Reader<'_>) -> Result<()> {
-    for &(offset, length) in map {
-        let (mut at, end) = (offset, offset + length);
-        while at < end {
-            let piece = reader.data(end - at)?;
-            if piece.is_empty() {
-                return Err(Error::Truncated);
-            }
-            let count = retry(|| pwrite(file, piece, at)).map_err(|e| failed("write", &entry.name, e))?;
-            // A short write is rare: write the rest of the piece at once.
-            let mut done = count;
-            while done < piece.len() {
-                let offset = at + done as u64;
-                done += retry(|| pwrite(file, &piece[done..], offset))
-                    .map_err(|e| failed("write", &entry.name, e))?;
-            }
-            at += piece.len() as u64;
-        }
-    }
-    ftruncate(file, entry.size).map_err(|e| failed("write", &entry.name, e))
-}
-
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            result => return result,
-        }
     }
 }

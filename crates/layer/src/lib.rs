@@ -12,6 +12,7 @@
 mod apply;
 mod changes;
 mod compression;
+mod contents;
 mod error;
 mod hashing;
 mod limits;
