@@ -22,6 +22,7 @@
 //!                                            the log and its rotated parts (.1, .2.gz, …); the shim's
 //! <data-root>/trash/<random>                 on the way out: emptied by `Store::sweep`
 //! <exec-root>/containers/<id>/config.json    the bundle of the container's run; the engine's
+//! <exec-root>/containers/<id>/network.json   what the run has on networks: addresses, ports, links; the engine's
 //! <exec-root>/containers/<id>/shim.sock      where its shim listens
 //! <exec-root>/containers/<id>/exit.json      how the run ended; the shim's
 //! <exec-root>/runtime/<id>/…                 the OCI runtime's state.json and exec.fifo
