@@ -15,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   tidy         check the house rules that a program can check
   bench run    measure containers beside docker, podman, runc and crun
   bench net    measure networks beside docker
+  bench pull   measure pulls and pushes beside docker, podman and skopeo
   bench registry
                measure our registry beside Debian's docker-registry";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::check(),
         ["bench", "run", rest @ ..] => bench::run(rest),
         ["bench", "net", rest @ ..] => bench::net::run(rest),
+        ["bench", "pull", rest @ ..] => bench::pull::run(rest),
         ["bench", "registry"] => bench::registry::run(),
         _ => Err(USAGE.to_string()),
     };

@@ -4,6 +4,7 @@
 mod engine;
 mod memory;
 pub mod net;
+pub mod pull;
 pub mod registry;
 mod runtime;
 
