@@ -24,6 +24,16 @@ impl Pool {
         let pool = |(base, size)| Pool { base: Ipv4Net::new_assert(base, 16).into(), size };
         large.chain([small]).map(pool).collect()
     }
+
+    /// The same beside a Docker that may not be running now: it begins at 172.17, and takes the subnets that it had
+    /// without a look at what is there since. So 172.17 is left to it, and the others are taken from the far end.
+    pub fn beside_docker() -> Vec<Pool> {
+        let mut pools = Self::defaults();
+        pools.remove(0);
+        let large = pools.len() - 1;
+        pools[..large].reverse();
+        pools
+    }
 }
 
 /// The first subnet of the pools, of the wanted family, that overlaps none of `used`.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use boxship_net::ipam::Pool;
 use ipnet::{Ipv4Net, Ipv6Net};
+
+/// Where a Docker that has run on this host keeps its networks.
+const DOCKERS_NETWORKS: &str = "/var/lib/docker/network";
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +87,11 @@ impl NetworkConfig {
 
     /// The pools in force.
     pub fn pools(&self) -> Vec<Pool> {
-        if self.pools.is_empty() { Pool::defaults() } else { self.pools.clone() }
+        match self.pools.as_slice() {
+            [] if Path::new(DOCKERS_NETWORKS).exists() => Pool::beside_docker(),
+            [] => Pool::defaults(),
+            asked => asked.to_vec(),
+        }
     }
 }
 
