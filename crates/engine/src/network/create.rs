@@ -146,6 +146,7 @@ impl Networks {
         if !network.config_only {
             self.judge_links(&mut network)?;
             network.subnets = self.choose_subnets(&network)?;
+            self.judge_neighbourhood(&network)?;
         }
         Ok(network)
     }
@@ -221,6 +222,25 @@ impl Networks {
             chosen.extend(subnets::resolve(&Wanted { v6, asked, without_gateway }, &used)?);
         }
         Ok(chosen)
+    }
+
+    /// A bridge must not take the addresses of a network the host is in: packets from there would be taken for
+    /// containers' that come by the wrong way, and the host would be cut off.
+    fn judge_neighbourhood(&self, network: &Network) -> Result<()> {
+        let Some(bridge) = network.bridge().filter(|bridge| !bridge.foreign) else { return Ok(()) };
+        let own = self.kernel.own_addresses(&bridge.link);
+        for subnet in network.subnets.iter().map(|subnet| subnet.subnet) {
+            let link_local =
+                |net: &IpNet| matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local());
+            let mut inside = own.iter().filter(|(_, own)| !link_local(own) && subnet.contains(&own.addr()));
+            if let Some((link, own)) = inside.next() {
+                return Err(Error::forbidden(format!(
+                    "subnet {subnet} has the host's own address {} on {link} in it",
+                    own.addr()
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The ranges in force; IPv6 has one always.

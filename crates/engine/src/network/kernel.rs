@@ -83,6 +83,16 @@ impl Kernel {
         Ok(self.links()?.addresses(link)?)
     }
 
+    /// The host's own addresses with neighbours, and their links, but for one link.
+    pub(super) fn own_addresses(&self, but: &str) -> Vec<(String, IpNet)> {
+        let links = self.links.as_ref().ok().and_then(|links| links.interfaces().ok()).unwrap_or_default();
+        let others = links.into_iter().filter(|link| link.name != but);
+        others
+            .flat_map(|link| link.addresses.into_iter().map(move |address| (link.name.clone(), address)))
+            .filter(|(_, address)| address.prefix_len() < address.max_prefix_len())
+            .collect()
+    }
+
     /// Whether a link of that name is there, and whose it is.
     pub(super) fn owner(&self, link: &str) -> Result<Owner> {
         Ok(match self.links()?.mark(link)? {

@@ -133,16 +133,28 @@ pub(super) fn validate(configs: &[IpamConfig], ipv6: bool) -> Result<()> {
     }
 }
 
+/// Addresses that no container can have: the host would take its own packets for theirs.
+const NOBODYS: [(&str, &str); 6] = [
+    ("0.0.0.0/8", "unspecified"),
+    ("127.0.0.0/8", "loopback"),
+    ("224.0.0.0/4", "multicast"),
+    ("::1/128", "loopback"),
+    ("::ffff:0:0/96", "IPv4-mapped"),
+    ("ff00::/8", "multicast"),
+];
+
 fn faults_of(config: &IpamConfig, subnet: IpNet) -> Vec<String> {
     let mut faults = Vec::new();
     if subnet != subnet.trunc() {
         faults.push(format!("invalid subnet {subnet}: it should be {}", subnet.trunc()));
     }
-    if let IpNet::V6(v6) = subnet {
+    if let Some((_, kind)) =
+        NOBODYS.iter().find(|(net, _)| overlaps(&net.parse().expect("a constant"), &subnet.trunc()))
+    {
+        faults.push(format!("{kind} subnet '{subnet}' is not allowed"));
+    } else if subnet.addr().is_ipv6() {
         let link_local = "fe80::/64".parse().expect("a constant");
-        if v6.network().is_multicast() {
-            faults.push(format!("multicast subnet '{subnet}' is not allowed"));
-        } else if subnet.trunc() != link_local && overlaps(&link_local, &subnet) {
+        if subnet.trunc() != link_local && overlaps(&link_local, &subnet) {
             faults.push(format!("'{subnet}' clashes with the Link-Local prefix 'fe80::/64'"));
         }
     }
@@ -249,6 +261,14 @@ mod tests {
             (
                 config("10.1.0.0/16", "10.0.0.0/8", "", ""),
                 "invalid ip-range 10.0.0.0/8: CIDR block is bigger than its parent subnet 10.1.0.0/16",
+            ),
+            (config("127.0.0.0/8", "", "", ""), "loopback subnet '127.0.0.0/8' is not allowed"),
+            (config("126.0.0.0/7", "", "", ""), "loopback subnet '126.0.0.0/7' is not allowed"),
+            (config("0.0.0.0/0", "", "", ""), "unspecified subnet '0.0.0.0/0' is not allowed"),
+            (config("239.1.0.0/16", "", "", ""), "multicast subnet '239.1.0.0/16' is not allowed"),
+            (
+                config("::ffff:a00:0/104", "", "", ""),
+                "IPv4-mapped subnet '::ffff:10.0.0.0/104' is not allowed",
             ),
             (config("ff00::/64", "", "", ""), "multicast subnet 'ff00::/64' is not allowed"),
             (config("fe80::/80", "", "", ""), "'fe80::/80' clashes with the Link-Local prefix 'fe80::/64'"),
