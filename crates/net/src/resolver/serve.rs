@@ -14,8 +14,9 @@ use super::answer::{Decision, answer, decide};
 use super::forward::{Forwarder, Transport, read_message, write_message};
 use super::message::{Code, Malformed, Query, told};
 
-/// Queries passed on at a time: Docker's.
-const WAITING: usize = 1024;
+/// Queries passed on at a time. Each has a socket of the daemon's: Docker's 1024 would let a few containers use up all
+/// that the daemon may open.
+const WAITING: usize = 256;
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
 /// A query's size; real ones have a tenth of it.
