@@ -20,6 +20,7 @@ use crate::ports::Published;
 use crate::{Error, Result};
 
 mod elements;
+mod endings;
 mod flows;
 mod honest;
 mod last_resort;
@@ -32,6 +33,7 @@ mod tests;
 mod watch;
 
 use elements::Route;
+use endings::Endings;
 use last_resort::LastResort;
 use others::Others;
 use pair::Pair;
@@ -77,6 +79,7 @@ pub struct Firewall {
     /// For the pair of honest mode.
     links: Connection,
     last_resort: LastResort,
+    endings: Endings,
     state: Mutex<State>,
 }
 
@@ -113,7 +116,15 @@ impl Firewall {
         let state = State { wanted, made: false, fixed: Vec::new() };
         let last_resort = LastResort::open(table);
         let links = Connection::open(Protocol::Route)?;
-        Ok(Self { table: table.to_owned(), mode, connection, links, last_resort, state: Mutex::new(state) })
+        Ok(Self {
+            table: table.to_owned(),
+            mode,
+            connection,
+            links,
+            last_resort,
+            endings: Endings::open()?,
+            state: Mutex::new(state),
+        })
     }
 
     /// How published ports meet the host's own rules.
@@ -181,17 +192,19 @@ impl Firewall {
 
     /// Publishes ports, all or none. A port that is published already to the same place is fine.
     pub fn publish(&self, ports: &[Published]) -> Result<()> {
+        self.endings.wait();
         self.turn_routes(ports, |wanted| wanted.add(ports))?;
         flows::give_way(&self.connection, ports)
     }
 
-    /// Takes published ports away; those that are gone already are fine. Flows of them end (conntrack).
+    /// Takes published ports away; those that are gone already are fine. Flows of them (conntrack) end soon after.
     pub fn unpublish(&self, ports: &[Published]) -> Result<()> {
         self.turn_routes(ports, |wanted| {
             wanted.remove(ports);
             Ok(())
         })?;
-        flows::end(&self.connection, ports)
+        self.endings.begin(ports);
+        Ok(())
     }
 
     /// Takes the whole table away (the daemon's last act when nothing runs any more).

@@ -373,6 +373,7 @@ fn flows_end_with_their_port() {
     };
     assert_eq!(ask().as_deref(), Some("one 10.9.0.2"));
     firewall.unpublish(&to("172.20.0.2")).unwrap();
+    firewall.endings.wait();
     assert_eq!(ask(), None);
     // What went to the host itself meanwhile gives way.
     firewall.publish(&to("172.20.0.3")).unwrap();
