@@ -280,12 +280,13 @@ impl Driver {
         }
         let configuration = self.configuration();
         let after = addressing(&self.engine, &configuration, self.sandbox.as_ref(), false)?;
-        let before = std::mem::replace(&mut self.addressing, after.clone());
-        if before == after {
+        if self.addressing == after {
             return Ok(());
         }
-        let engine = self.engine.clone();
-        blocking(move || network_files::update(&engine, &configuration, &before, &after)).await
+        let (engine, before, new) = (self.engine.clone(), self.addressing.clone(), after.clone());
+        blocking(move || network_files::update(&engine, &configuration, &before, &new)).await?;
+        self.addressing = after;
+        Ok(())
     }
 
     fn run_folder(&self) -> PathBuf {
