@@ -29,6 +29,11 @@ impl Protocol {
             Protocol::Sctp => "sctp",
         }
     }
+
+    /// The protocol of a name; `None` where it is none of the three.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].into_iter().find(|protocol| protocol.name() == name)
+    }
 }
 
 /// A published port: what arrives at the host goes to the container.

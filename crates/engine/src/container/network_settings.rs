@@ -9,7 +9,7 @@ use super::configuration::Configuration;
 use super::network::{Connections, asked};
 use super::state::State;
 use crate::network::Endpoint;
-use crate::network::publish::{exposed, is_routed, word};
+use crate::network::publish::{exposed, is_routed};
 
 /// Tells the identifier of a network by its name, none of one that isn't there.
 pub(super) type Identify<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -86,10 +86,10 @@ fn ports(configuration: &Configuration, connections: &Connections) -> PortMap {
     let mut ports = PortMap::new();
     if connections.exposed {
         let offered = exposed(&configuration.config).into_iter();
-        ports.extend(offered.map(|(port, protocol)| (format!("{port}/{}", word(protocol)), None)));
+        ports.extend(offered.map(|(port, protocol)| (format!("{port}/{}", protocol.name()), None)));
     }
     for port in &connections.ports {
-        let key = format!("{}/{}", port.port, word(port.protocol));
+        let key = format!("{}/{}", port.port, port.protocol.name());
         let bindings = ports.entry(key).or_default().get_or_insert_default();
         bindings.push(match is_routed(port) {
             true if port.address.is_ipv4() => binding("0.0.0.0", ""),

@@ -23,12 +23,9 @@ impl Engine {
             Some(address) => address,
             None => self.address_of(host)?,
         };
-        let protocol = match protocol.unwrap_or("tcp") {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            "sctp" => Protocol::Sctp,
-            other => return Err(Error::invalid(format!("invalid proto: {other}"))),
-        };
+        let name = protocol.unwrap_or("tcp");
+        let protocol =
+            Protocol::of_name(name).ok_or_else(|| Error::invalid(format!("invalid proto: {name}")))?;
         let from = match from.unwrap_or("outside") {
             "outside" => Origin::Outside,
             "host" => Origin::Host,

@@ -10,7 +10,7 @@ use crate::container::handle::Snapshot;
 use crate::container::network_settings::{Identify, endpoints, summaries};
 use crate::container::registry::Registry;
 use crate::container::state::Status;
-use crate::network::publish::{parse_port, word};
+use crate::network::publish::parse_port;
 use crate::{Error, Result};
 
 const KEYS: &[&str] = &[
@@ -198,7 +198,7 @@ fn ports(filters: &Filters, key: &str) -> Result<HashSet<String>> {
         let (protocol, first, last) = parse_port(value).ok_or_else(|| {
             Error::invalid(format!("error while looking up for {key} {value}: invalid port"))
         })?;
-        ports.extend((first..=last).map(|port| format!("{port}/{}", word(protocol))));
+        ports.extend((first..=last).map(|port| format!("{port}/{}", protocol.name())));
     }
     Ok(ports)
 }
