@@ -31,6 +31,9 @@ pub(crate) struct Found {
     /// Its configuration.
     pub config: Vec<u8>,
     pub image: ImageConfig,
+    /// What to say when its configuration names another platform than the one asked for. As with Docker that stops
+    /// no pull: the index has chosen, and many images' configurations are wrong about it.
+    pub mismatch: Option<String>,
 }
 
 impl Found {
@@ -73,8 +76,9 @@ pub(crate) async fn find(
     check(&parsed)?;
     let config = repository.small_blob(&parsed.config, MAX_CONFIG).await?;
     let image: ImageConfig = json(&config, "image configuration")?;
-    check_image(&parsed, &image, wanted, name)?;
-    Ok(Found { top, manifest, parsed, config, image })
+    check_image(&parsed, &image)?;
+    let mismatch = wanted.and_then(|wanted| mismatch(&image, wanted, name));
+    Ok(Found { top, manifest, parsed, config, image, mismatch })
 }
 
 /// The entry of an index for the platform; attestations and what is no image are passed over.
@@ -138,12 +142,7 @@ fn check(manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-fn check_image(
-    manifest: &Manifest,
-    image: &ImageConfig,
-    wanted: Option<&Platform>,
-    name: &str,
-) -> Result<()> {
+fn check_image(manifest: &Manifest, image: &ImageConfig) -> Result<()> {
     if !image.os.is_empty() && !image.os.eq_ignore_ascii_case("linux") {
         let message = format!(
             "image operating system {:?} cannot be used on this platform: operating system is not supported",
@@ -157,17 +156,18 @@ fn check_image(
             "invalid manifest, layers length mismatch: expected {expected}, got {found}"
         )));
     }
-    if let Some(wanted) = wanted {
-        let has = Platform::new(&image.os, &image.architecture, image.variant.as_deref());
-        if !wanted.matches(&has) {
-            let message = format!(
-                "image with reference {name} was found but does not match the specified platform: wanted \
-                 {wanted}, actual: {has}"
-            );
-            return Err(Error::told(Kind::NotFound, message));
-        }
-    }
     Ok(())
+}
+
+fn mismatch(image: &ImageConfig, wanted: &Platform, name: &str) -> Option<String> {
+    let has = Platform::new(&image.os, &image.architecture, image.variant.as_deref());
+    let message = || {
+        format!(
+            "image with reference {name} was found but does not match the specified platform: wanted {wanted}, \
+             actual: {has}"
+        )
+    };
+    (!wanted.matches(&has)).then(message)
 }
 
 pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
@@ -221,6 +221,19 @@ mod tests {
         assert_eq!(
             choose(&index, Some(&wanted), "a:b").unwrap_err().to_string(),
             "no matching manifest for linux/s390x in the manifest list entries: a:b"
+        );
+    }
+
+    #[test]
+    fn another_platform_than_asked_for_is_told() {
+        let image = |text: &str| serde_json::from_str::<ImageConfig>(text).unwrap();
+        let arm = image(r#"{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":[]}}"#);
+        let told = |wanted: &str| mismatch(&arm, &wanted.parse().unwrap(), "a:b");
+        assert_eq!(told("linux/arm64"), None);
+        assert_eq!(
+            told("linux/s390x").unwrap(),
+            "image with reference a:b was found but does not match the specified platform: wanted linux/s390x, \
+             actual: linux/arm64"
         );
     }
 }

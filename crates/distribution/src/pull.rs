@@ -54,6 +54,8 @@ pub struct Pulled {
     pub digest: Digest,
     /// Whether the name is new or pointed at another image before.
     pub changed: bool,
+    /// What to say of its platform, when that is not the one asked for.
+    pub mismatch: Option<String>,
 }
 
 impl Client {
@@ -65,6 +67,9 @@ impl Client {
         let newer = pulled.iter().any(|image| image.changed);
         let words = if newer { "Downloaded newer image for" } else { "Image is up to date for" };
         events.tell(Event::status(format!("Status: {words} {}", pull.reference.familiar()))).await;
+        for mismatch in pulled.iter().filter_map(|image| image.mismatch.as_deref()) {
+            events.tell(Event::status(format!("WARNING: {mismatch}"))).await;
+        }
         let budget = self.settings.budget;
         let evicted = self.blocking(move |store| Ok(store.content().evict(budget)?)).await;
         if let Err(error) = evicted {
@@ -120,11 +125,16 @@ impl Client {
         let digest = reference.digest().map(Digest::to_string);
         let asked = digest.or(reference.tag().map(str::to_owned)).unwrap_or_default();
         let top = repository.manifest(&asked).await?;
-        events.tell(Event::of(&asked, format!("Pulling from {}", reference.path()))).await;
+        let shown = match reference.digest() {
+            Some(digest) => reference.with_digest(digest.clone()).canonical(),
+            None => asked,
+        };
+        events.tell(Event::of(shown, format!("Pulling from {}", reference.path()))).await;
         let found = manifest::find(repository, top, pull.platform.as_ref(), &reference.familiar()).await?;
         let changed = self.fetch_image(repository, &reference, &found, events).await?;
         events.tell(Event::status(format!("Digest: {}", found.top.digest))).await;
-        Ok(Pulled { reference, id: found.id().clone(), digest: found.top.digest, changed })
+        let (id, mismatch) = (found.id().clone(), found.mismatch);
+        Ok(Pulled { reference, id, digest: found.top.digest, changed, mismatch })
     }
 
     /// Fetches what isn't here and records the image. Whether its name is new or was another's.
@@ -158,7 +168,9 @@ impl Client {
         let layers = layers(repository, found)?;
         let missing = self.missing(found.id().clone(), &layers, &lease).await?;
         let first = missing.unwrap_or(layers.len());
-        for layer in &layers[..first] {
+        // Of an image that is here, Docker names no layers.
+        let known = missing.is_none() && self.knows(found.id().clone()).await?;
+        for layer in layers[..first].iter().filter(|_| !known) {
             events.tell(Event::of(layer.descriptor.digest.short(), "Already exists")).await;
         }
         let mut jobs: Vec<Arc<Job>> = Vec::new();
@@ -179,6 +191,10 @@ impl Client {
             })
             .await?;
         Ok(changed)
+    }
+
+    async fn knows(&self, id: Digest) -> Result<bool> {
+        self.blocking(move |store| Ok(store.images().get(&id).is_ok())).await
     }
 
     /// The lowest layer that isn't here; `None` when all are.

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::net::NetError;
 
 use crate::error::Failure;
 
@@ -26,9 +27,11 @@ pub(crate) async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
     let resolver = TokioResolver::builder_tokio().map_err(|e| failed(e.to_string()))?;
     let resolver = resolver.build().map_err(|e| failed(e.to_string()))?;
     let found = resolver.lookup_ip(host).await.map_err(|error| {
-        failed(match error.is_no_records_found() || error.is_nx_domain() {
-            true => "no such host".into(),
-            false => error.to_string(),
+        failed(match &error {
+            _ if error.is_no_records_found() || error.is_nx_domain() => "no such host".into(),
+            // The library's word for: none could be reached.
+            NetError::NoConnections => "no name server can be reached (/etc/resolv.conf)".into(),
+            _ => error.to_string(),
         })
     })?;
     let found: Vec<IpAddr> = found.iter().collect();

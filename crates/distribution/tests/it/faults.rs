@@ -46,7 +46,7 @@ async fn an_image_is_pulled_and_then_up_to_date() {
     let (again, told) = house.pull(&name).await.unwrap();
     assert!(!again[0].changed);
     assert_eq!(told.last().unwrap().status, format!("Status: Image is up to date for {name}"));
-    assert_eq!(told.iter().filter(|event| event.status == "Already exists").count(), 3);
+    assert!(!told.iter().any(|event| event.status == "Already exists"), "no layers of an image that is here");
     let record = house.store.images().get(&pulled[0].id).unwrap();
     assert_eq!(record.repo_digests.len(), 1);
     assert_eq!(house.store.usage().unwrap().partial, 0);
