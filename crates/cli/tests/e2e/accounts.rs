@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use boxship_oci::Digest;
 use boxship_testkit::host::Host;
 
 use crate::{eventually, host};
@@ -167,4 +168,41 @@ fn manifest_lists_are_the_stock_clients() {
     same("manifest push REG/all:1");
     assert!(same("manifest inspect --insecure REG/all:1").contains("\"variant\": \"v7\""));
     same("manifest inspect --insecure -v REG/all:1");
+}
+
+#[test]
+fn another_platform_is_asked_of_the_registry() {
+    let host = host();
+    let account = Account::new(&host);
+    account.ok(&host, "login -u alice --password-stdin REG");
+    account.ok(&host, "tag busybox REG/one:1");
+    account.ok(&host, "push -q REG/one:1");
+    for line in ["run --rm --platform linux/s390x REG/one:1 true", "create --platform linux/s390x REG/one:1"]
+    {
+        let (code, out, err) = account.ours(&host, line);
+        assert!(
+            code == if line.starts_with("run") { 125 } else { 1 } && out.is_empty(),
+            "{line}: {code} {out}"
+        );
+        assert!(
+            err.starts_with(&format!("Unable to find image '{NAME}/one:1' locally\n1: Pulling from one\n")),
+            "{err}"
+        );
+        assert!(err.contains("does not match the specified platform"), "{err}");
+    }
+    let out = account.ok(&host, "pull --platform linux/s390x REG/one:1");
+    assert!(out.contains("\nWARNING: image with reference "), "{out}");
+}
+
+#[test]
+fn a_prune_counts_what_pulls_have_left() {
+    let host = host();
+    let left = host.data_root().join("content/ingest").join(format!("{}.part", Digest::of("a layer").hex()));
+    fs::write(&left, vec![7; 1 << 20]).unwrap();
+    for line in ["image prune -f", "system prune -f"] {
+        let told = host.run(line).ok().to_owned();
+        let space = if line.starts_with("image") { "1.049MB" } else { "0B" };
+        assert!(told.ends_with(&format!("Total reclaimed space: {space}")), "{line}: {told}");
+    }
+    assert!(!left.exists());
 }

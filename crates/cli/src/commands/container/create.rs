@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use boxship_api::container::{CreateRequest, CreateResponse};
@@ -69,6 +70,9 @@ pub fn check(parsed: &Parsed) -> Result<()> {
 /// Makes the container, pulling its image when that is missing; writes the id file; tells the daemon's warnings.
 pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Result<CreateResponse> {
     let parsed = &invocation.parsed;
+    if let Some(server) = local_name_server(request) {
+        invocation.complain(format!("WARNING: Localhost DNS ({server}) may fail in containers."));
+    }
     let id_file = parsed.filled("cidfile").map(IdFile::create).transpose()?;
     let client = invocation.client().await?;
     let query =
@@ -94,6 +98,13 @@ pub async fn container(invocation: &Invocation, request: &CreateRequest) -> Resu
         file.write(&answer.id)?;
     }
     Ok(answer)
+}
+
+/// A name server that is at the container's own localhost, where there is none as a rule.
+fn local_name_server(request: &CreateRequest) -> Option<&str> {
+    let servers = request.host_config.as_ref()?.dns.as_deref()?;
+    let local = |text: &&String| text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    servers.iter().find(local).map(String::as_str)
 }
 
 /// The file that the container's id is written to. It is there before the container, and goes when there is none.
@@ -134,8 +145,12 @@ impl Drop for IdFile {
     }
 }
 
+/// None of that name, or one for another platform than was asked for: the registry may have the right one.
 fn is_missing_image(error: &Error) -> bool {
-    error.status() == Some(404) && error.to_string().contains("No such image")
+    let message = error.to_string();
+    let missing =
+        message.contains("No such image") || message.contains("does not match the specified platform");
+    error.status() == Some(404) && missing
 }
 
 /// The name with the tag that is meant.

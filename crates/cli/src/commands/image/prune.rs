@@ -57,7 +57,8 @@ pub async fn images(invocation: &Invocation, mut filters: Filters, all: bool) ->
         invocation.client().await?.post("/images/prune", query, &serde_json::json!({})).await?;
     let deleted = report.images_deleted.unwrap_or_default();
     if deleted.is_empty() {
-        return Ok((String::new(), 0));
+        // Space is given back without an image, too: what pulls that were given up had fetched.
+        return Ok((String::new(), report.space_reclaimed));
     }
     let lines: String = deleted
         .iter()
