@@ -74,6 +74,8 @@ pub struct Foreign {
     pub hook: Hook,
     /// What none of its rules accepts is dropped.
     pub drops: bool,
+    /// What to do about that; empty where nothing should be done.
+    pub remedy: String,
 }
 
 /// Hooks at which others' chains matter.
@@ -341,13 +343,15 @@ impl Way<'_> {
     fn others(&mut self, hook: Hook) {
         let facts = self.facts;
         for chain in facts.foreign.iter().filter(|chain| chain.hook == hook) {
-            let what = if chain.drops {
-                "may drop it: what none of its rules accepts is dropped (policy drop)"
-            } else {
-                "may have rules for it"
+            let mut what = match chain.drops {
+                true => "may drop it: what none of its rules accepts is dropped (policy drop)".to_owned(),
+                false => "may have rules for it".to_owned(),
             };
+            if !chain.remedy.is_empty() {
+                what = format!("{what}; {}", chain.remedy);
+            }
             let place = if hook == Hook::Input { "input" } else { "forward" };
-            self.step(place, what, Some(chain.name.clone()));
+            self.step(place, &what, Some(chain.name.clone()));
         }
     }
 
@@ -445,7 +449,8 @@ mod tests {
 
     #[test]
     fn others_chains_are_named() {
-        let chain = |name: &str, hook| Foreign { name: name.into(), hook, drops: true };
+        let chain =
+            |name: &str, hook| Foreign { name: name.into(), hook, drops: true, remedy: String::new() };
         let foreign =
             vec![chain("FORWARD of ip filter", Hook::Forward), chain("INPUT of ip filter", Hook::Input)];
         let docker = ask(Origin::Outside, "10.9.0.1:8080", &Facts { foreign: foreign.clone(), ..facts() });

@@ -4,6 +4,7 @@
 use boxship_sys::Errno;
 
 use super::Firewall;
+use super::table::SEEN;
 use crate::nft::object::TableFamily;
 use crate::nft::read::{self, BaseChain};
 use crate::rtnetlink::address;
@@ -16,10 +17,48 @@ const FORWARD: u32 = 2;
 impl Firewall {
     /// What keeps packets of containers from being forwarded although this table lets them: sentences with what to do.
     pub fn obstacles(&self) -> Result<Vec<String>> {
-        let bridges: Vec<String> = self.state().wanted.networks.keys().cloned().collect();
         let dropping =
             self.foreign_chains()?.into_iter().filter(|chain| chain.hook == FORWARD && chain.drops);
-        Ok(dropping.map(|chain| obstacle(&chain, &bridges)).collect())
+        let sentence = |chain: BaseChain| {
+            let remedy = self.remedy(&chain)?;
+            Ok(format!("{} drops forwarded packets by default, containers' too: {remedy}", describe(&chain)))
+        };
+        dropping.map(sentence).collect()
+    }
+
+    /// Whether rules beside a chain already speak of what is forwarded for containers: of its mark, or of each bridge.
+    /// What they say is their author's business.
+    fn is_settled(&self, chain: &BaseChain) -> Result<bool> {
+        let Some(family) = family_of(chain) else { return Ok(false) };
+        let rules = read::rules(&self.connection, family, &chain.table)?;
+        let bridges: Vec<String> = self.state().wanted.networks.keys().cloned().collect();
+        let named = |bridge: &String| rules.iter().any(|rule| tells(rule, bridge.as_bytes(), 1));
+        // Once as what is looked for, once as the bits that count.
+        let marked = rules.iter().any(|rule| tells(rule, &SEEN.to_ne_bytes(), 2));
+        Ok(marked || (!bridges.is_empty() && bridges.iter().all(named)))
+    }
+
+    /// What to do about a chain that drops.
+    fn remedy(&self, chain: &BaseChain) -> Result<String> {
+        let has = |name| match family_of(chain) {
+            Some(family) => read::has_chain(&self.connection, family, &chain.table, name),
+            None => Ok(false),
+        };
+        let command = if has("DOCKER-USER")? {
+            let program = if chain.family == "ip6" { "ip6tables" } else { "iptables" };
+            format!("{program} -I DOCKER-USER -m mark --mark {SEEN:#x}/{SEEN:#x} -j ACCEPT")
+        } else {
+            format!(
+                "nft insert rule {} {} {} meta mark and {SEEN:#x} == {SEEN:#x} accept",
+                chain.family, chain.table, chain.name
+            )
+        };
+        let ufw = if has("ufw-user-forward")? {
+            "; with ufw: `ufw route allow in on BRIDGE` and `out on`"
+        } else {
+            ""
+        };
+        Ok(format!("accept there what bears this daemon's mark; its own rules still hold (`{command}`{ufw})"))
     }
 
     /// Tells the way of a packet on this host.
@@ -43,7 +82,7 @@ impl Firewall {
             ports,
             addresses: address::list(&self.links, None)?.iter().map(|found| found.net.addr()).collect(),
             forwards: sysctl::read(forwarding)?.is_some_and(|value| value != "0"),
-            foreign: self.foreign_chains()?.iter().filter_map(|chain| foreign(chain, v4)).collect(),
+            foreign: self.foreign(v4)?,
         })
     }
 
@@ -56,7 +95,23 @@ impl Firewall {
         };
         chains.retain(|chain| chain.table != self.table && chain.kind == "filter");
         chains.sort_by_key(|chain| chain.priority);
+        for chain in chains.iter_mut().filter(|chain| chain.hook == FORWARD && chain.drops) {
+            chain.drops = !self.is_settled(chain)?;
+        }
         Ok(chains)
+    }
+
+    /// Those of them that see packets of a family.
+    fn foreign(&self, v4: bool) -> Result<Vec<Foreign>> {
+        let mut found = Vec::new();
+        for chain in self.foreign_chains()? {
+            let Some(mut foreign) = foreign(&chain, v4) else { continue };
+            if foreign.drops && foreign.hook == Hook::Forward {
+                foreign.remedy = self.remedy(&chain)?;
+            }
+            found.push(foreign);
+        }
+        Ok(found)
     }
 }
 
@@ -67,25 +122,25 @@ fn foreign(chain: &BaseChain, v4: bool) -> Option<Foreign> {
         _ => return None,
     };
     let sees = matches!((chain.family, v4), ("inet", _) | ("ip", true) | ("ip6", false));
-    sees.then(|| Foreign { name: describe(chain), hook, drops: chain.drops })
+    sees.then(|| Foreign { name: describe(chain), hook, drops: chain.drops, remedy: String::new() })
 }
 
 fn describe(chain: &BaseChain) -> String {
     format!("chain {} of table {} {} (priority {})", chain.name, chain.family, chain.table, chain.priority)
 }
 
-fn obstacle(chain: &BaseChain, bridges: &[String]) -> String {
-    let bridge = bridges.first().map_or("BRIDGE", String::as_str);
-    let rule = |word: &str| {
-        format!("nft insert rule {} {} {} {word} {bridge} accept", chain.family, chain.table, chain.name)
-    };
-    format!(
-        "{} drops forwarded packets by default, containers' too: accept those of each bridge there \
-         (`{}` and `{}`; with ufw: `ufw route allow in on {bridge}` and `ufw route allow out on {bridge}`)",
-        describe(chain),
-        rule("iifname"),
-        rule("oifname"),
-    )
+fn family_of(chain: &BaseChain) -> Option<TableFamily> {
+    match chain.family {
+        "inet" => Some(TableFamily::Inet),
+        "ip" => Some(TableFamily::Ip),
+        "ip6" => Some(TableFamily::Ip6),
+        _ => None,
+    }
+}
+
+/// Whether a rule contains a value so many times.
+fn tells(rule: &[u8], value: &[u8], times: usize) -> bool {
+    rule.windows(value.len()).filter(|window| *window == value).count() >= times
 }
 
 #[cfg(test)]
@@ -93,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_obstacle_says_what_to_do() {
+    fn chains_are_for_their_family() {
         let chain = BaseChain {
             family: "ip",
             table: "filter".into(),
@@ -103,12 +158,7 @@ mod tests {
             priority: 0,
             drops: true,
         };
-        let said = obstacle(&chain, &["boxship0".into()]);
-        assert!(
-            said.starts_with("chain FORWARD of table ip filter (priority 0) drops forwarded packets"),
-            "{said}"
-        );
-        assert!(said.contains("`nft insert rule ip filter FORWARD iifname boxship0 accept`"), "{said}");
+        assert_eq!(describe(&chain), "chain FORWARD of table ip filter (priority 0)");
         assert_eq!(foreign(&chain, false), None);
         assert!(foreign(&chain, true).is_some());
     }

@@ -10,8 +10,9 @@ use crate::nft::object::{Base, Chain, Hook, Kind};
 use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict};
 use crate::nft::set::{Part, Set};
 
-/// Says "this table has seen the packet" on its way from routing to the forward chain; what guards against a missing
-/// table looks for it. No other bit of the mark is touched, and it is cleared before anybody else sees it.
+/// Says "this packet is of a network, and this table decides about it" from before routing to the end of the forward
+/// hook: what guards against a missing table looks for it, and one rule of another program lets all such packets pass
+/// its own drops. No other bit of the mark is touched.
 pub(crate) const SEEN: u32 = 1 << 13;
 
 /// Says "the host's own rules let the packet in" from the end of the input hook to the copying behind it, see
@@ -137,7 +138,7 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
 pub(crate) fn chains(shape: &Shape) -> Vec<Chain> {
     let mut chains = vec![guard(shape), publish(), seen(), arriving(shape), from_internal(), input(), ours()];
     chains.extend(shape.admitted_from().map(admitted));
-    chains.extend([forward(&shape.guarded), output(shape), leaving(shape)]);
+    chains.extend([forward(&shape.guarded), forwarded(), output(shape), leaving(shape)]);
     chains
 }
 
@@ -312,7 +313,6 @@ fn ours() -> Chain {
         Rule::of(family).within(&at, &of(OPENED, family)).accept()
     };
     let rules = vec![
-        Rule::new().clear_mark(SEEN),
         Rule::new().state(KNOWN).accept(),
         Rule::new().within(&[Field::InName, Field::OutName], NEIGHBOURS).accept().comment("among members"),
         Rule::new().state(INVALID).drop(),
@@ -349,6 +349,13 @@ fn forward(guarded: &BTreeSet<Family>) -> Chain {
         ]);
     }
     Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, 0), rules }
+}
+
+/// After everybody's rules for what is forwarded: nobody else has to know the mark.
+fn forwarded() -> Chain {
+    let unmark = |field| Rule::new().within(&[field], BRIDGES).clear_mark(SEEN);
+    let rules = vec![unmark(Field::InName), unmark(Field::OutName)];
+    Chain { name: "forwarded", base: base(Kind::Filter, Hook::Forward, 300), rules }
 }
 
 fn only_for_containers(family: Family) -> &'static str {

@@ -91,6 +91,28 @@ pub(crate) fn fixed_parts(
     Ok(Some(parts))
 }
 
+/// Whether a table has a chain of that name.
+pub(crate) fn has_chain(
+    connection: &Connection,
+    family: TableFamily,
+    table: &str,
+    chain: &str,
+) -> Result<bool> {
+    let mut question = Message::new("look at", format!("chain {chain} of table {table}"), GET_CHAIN, 0);
+    question.raw(&[family as u8, 0, 0, 0]).text(1, table).text(3, chain);
+    Ok(connection.ask(&question, |_| Some(()))?.is_some())
+}
+
+/// The rules of a table as the kernel tells them.
+pub(crate) fn rules(connection: &Connection, family: TableFamily, table: &str) -> Result<Vec<Vec<u8>>> {
+    let mut question = Message::new("list", format!("rules of table {table}"), GET_RULE, 0);
+    question.raw(&[family as u8, 0, 0, 0]).text(1, table);
+    connection.dump(&question, |answer| {
+        let is_asked = answer.attributes(FIXED).find(1)?.text() == Some(table);
+        is_asked.then(|| answer.payload.get(FIXED..).map(<[u8]>::to_vec)).flatten()
+    })
+}
+
 /// An item of a set as the kernel tells it: key, end of its range, value, flags.
 pub(crate) type Item = (Vec<u8>, Option<Vec<u8>>, Vec<u8>, u32);
 

@@ -518,6 +518,32 @@ fn others_rules_are_seen_and_explained() {
     let outside = why("10.9.0.1", Origin::Outside);
     assert_eq!(outside.verdict, Verdict::Delivered);
     assert!(outside.summary.contains("chain FORWARD of table ip filter"), "{outside:?}");
+    assert!(
+        outside.steps.iter().any(|step| step.what.contains("meta mark and 0x2000 == 0x2000")),
+        "{outside:?}"
+    );
+    silent(&world, "outside", "10.9.0.1:8080", "their chain drops");
+    // What it says helps, and is seen to have been done.
+    world.exec("host", "nft insert rule ip filter FORWARD meta mark and 0x2000 == 0x2000 accept");
+    assert_eq!(firewall.obstacles().unwrap(), Vec::<String>::new());
+    world.serve("one", 80);
+    answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    world.exec("host", "nft flush chain ip filter FORWARD");
+    world.exec("host", "nft add chain ip filter DOCKER-USER");
+    assert!(
+        firewall.obstacles().unwrap()[0].contains("`iptables -I DOCKER-USER -m mark --mark 0x2000/0x2000")
+    );
+    world.exec("host", "nft insert rule ip filter FORWARD jump DOCKER-USER");
+    world.exec("host", "iptables -I DOCKER-USER -m mark --mark 0x2000/0x2000 -j ACCEPT");
+    assert_eq!(firewall.obstacles().unwrap(), Vec::<String>::new());
+    answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    world.exec("host", "iptables -F DOCKER-USER");
+    for direction in ["iifname", "oifname"] {
+        for bridge in ["br0", "br1"] {
+            world.exec("host", &format!("nft insert rule ip filter FORWARD {direction} {bridge} accept"));
+        }
+    }
+    assert_eq!(firewall.obstacles().unwrap(), Vec::<String>::new(), "every bridge is spoken of");
     assert_eq!(why("127.0.0.1", Origin::Host).verdict, Verdict::Delivered);
     assert_eq!(why("172.21.0.2", Origin::Bridge("br0".into())).verdict, Verdict::Dropped);
     world.exec("host", "nft delete table inet boxship");
