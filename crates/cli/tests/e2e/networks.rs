@@ -225,6 +225,30 @@ fn hosts_links_and_resolvers() {
 }
 
 #[test]
+fn links_and_shared_networks_outlive_a_rename() {
+    let host = host();
+    serve(&host, "db", "");
+    host.run("run -d --name app --link db:store busybox sleep 100000").ok();
+    host.run("run -d --name side --network container:db busybox sleep 100000").ok();
+    host.run("rename db data").ok();
+    host.run("restart -t 0 app side").ok();
+    assert_eq!(format(&host, "app", "{{json .HostConfig.Links}}"), r#"["/data:/app/store"]"#);
+    assert_eq!(inside(&host, "app", "timeout 3 wget -qO- http://store").ok(), "db");
+    assert_eq!(inside(&host, "side", "timeout 3 wget -qO- http://127.0.0.1").ok(), "db");
+    let id = format(&host, "data", "{{.Id}}");
+    assert_eq!(format(&host, "side", "{{.HostConfig.NetworkMode}}"), format!("container:{id}"));
+    // A run in the background that fails tells which container it was.
+    let failed = host.run("run -d --network container:nosuch busybox true");
+    assert!(failed.code != 0 && failed.stdout.is_empty(), "none was made: {}", failed.stdout);
+    let failed = host.run("run -d --name bad --dns 127.0.0.1 busybox nosuch");
+    assert_eq!((failed.code, failed.stdout.trim()), (127, &*format(&host, "bad", "{{.Id}}")));
+    assert!(failed.stderr.contains("WARNING: Localhost DNS (127.0.0.1)"), "{}", failed.stderr);
+    assert_eq!(inside(&host, "side", "cat /etc/hostname").ok(), &id[..12]);
+    let named = host.run("run --rm -h box --domainname x.example busybox cat /etc/hostname");
+    assert_eq!(named.ok(), "box");
+}
+
+#[test]
 fn what_is_refused_leaves_nothing() {
     let host = host();
     host.run("network create --subnet 10.77.0.0/24 mine").ok();
@@ -259,7 +283,10 @@ fn what_is_refused_leaves_nothing() {
             "run --rm --ip 172.17.0.99 busybox true",
             "user specified IP address is supported on user defined networks only",
         ),
-        ("run --rm --network mine --mac-address 01:00:00:00:00:01 busybox true", "cannot assign requested address"),
+        (
+            "run --rm --network mine --mac-address 01:00:00:00:00:01 busybox true",
+            "cannot assign requested address",
+        ),
         ("run --rm -p 300.1.1.1:80:80 busybox true", "invalid IP address: 300.1.1.1"),
         ("run --rm -p 192.0.2.99:80:80 busybox true", "192.0.2.99"),
         ("run --rm --network container:nosuch busybox true", "nosuch"),

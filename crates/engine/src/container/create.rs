@@ -52,8 +52,8 @@ impl Engine {
         let mut warnings = spec::validate(&mut config, &mut host_config, self.config(), &self.inner.host)?;
         let networks = &self.inner.networks;
         let networking = asked::normalize(&host_config, networking_config, &|name| networks.find(name).ok())?;
-        self.check_joined(&host_config)?;
-        self.check_linked(&host_config)?;
+        self.name_joined(&mut host_config)?;
+        self.name_linked(&mut host_config)?;
         let found = self.find_image(&config.image).await?;
         warnings.extend(check_platform(&found.config, options.platform.as_deref(), &config.image)?);
         spec::merge_image(&mut config, &found.config)?;
@@ -106,25 +106,34 @@ impl Engine {
         .await
     }
 
-    /// Containers whose namespaces shall be joined must be there. (No `NotFound`: clients would pull the image.)
-    fn check_joined(&self, host_config: &api::container::HostConfig) -> Result<()> {
-        let modes = [
-            host_config.network_mode.container(),
-            host_config.ipc_mode.container(),
-            host_config.pid_mode.container(),
-        ];
-        modes.into_iter().flatten().try_for_each(|name| {
-            self.inner.registry.find(name).map(drop).map_err(|error| Error::invalid(error.to_string()))
-        })
+    /// Containers whose namespaces shall be joined must be there; they are kept by identifier, for names may change.
+    /// (No `NotFound`: clients would pull the image.)
+    fn name_joined(&self, host_config: &mut api::container::HostConfig) -> Result<()> {
+        let named = |name: Option<&str>| -> Result<Option<String>> {
+            let found = name.map(|name| self.inner.registry.find(name)).transpose();
+            let found = found.map_err(|error| Error::invalid(error.to_string()))?;
+            Ok(found.map(|container| format!("container:{}", container.id)))
+        };
+        if let Some(mode) = named(host_config.network_mode.container())? {
+            host_config.network_mode = mode.as_str().into();
+        }
+        if let Some(mode) = named(host_config.ipc_mode.container())? {
+            host_config.ipc_mode = mode.as_str().into();
+        }
+        if let Some(mode) = named(host_config.pid_mode.container())? {
+            host_config.pid_mode = mode.as_str().into();
+        }
+        Ok(())
     }
 
-    /// Containers that legacy links of the default bridge name must be there, and have addresses of their own.
-    fn check_linked(&self, host_config: &api::container::HostConfig) -> Result<()> {
+    /// Containers that legacy links of the default bridge name must be there, and have addresses of their own; they
+    /// are kept by identifier, too.
+    fn name_linked(&self, host_config: &mut api::container::HostConfig) -> Result<()> {
         if host_config.network_mode.is_user_defined() {
             return Ok(());
         }
-        for link in host_config.links.iter().flatten() {
-            let (name, _) =
+        for link in host_config.links.iter_mut().flatten() {
+            let (name, alias) =
                 parse_link(link).ok_or_else(|| Error::invalid(format!("bad format for links: {link}")))?;
             let found =
                 self.inner.registry.find(&name).map_err(|error| {
@@ -136,6 +145,7 @@ impl Engine {
                      undefined behavior",
                 ));
             }
+            *link = format!("{}:{alias}", found.id);
         }
         Ok(())
     }

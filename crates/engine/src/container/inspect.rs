@@ -30,6 +30,11 @@ impl Engine {
         .await
     }
 
+    /// What a container is called now.
+    fn name_now(&self, id: &str) -> Option<String> {
+        Some(self.inner.registry.find(id).ok()?.configuration().name.clone())
+    }
+
     /// Bytes in the container's own layer, and in its whole root.
     pub(crate) fn sizes(&self, id: &str) -> Result<(i64, i64)> {
         let store = self.store();
@@ -69,7 +74,7 @@ impl Engine {
             app_armor_profile: String::new(),
             exec_ids: (!exec_ids.is_empty()).then_some(exec_ids),
             host_config: Some(api::container::HostConfig {
-                links: links::shown(&configuration),
+                links: links::shown(&configuration, |id| self.name_now(id)),
                 ..configuration.host_config.clone()
             }),
             graph_driver: self.graph_driver(&container.id),

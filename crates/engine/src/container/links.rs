@@ -11,10 +11,10 @@ use super::configuration::Configuration;
 use super::driver::Driver;
 use super::request::Request;
 use crate::network::names::parse_link;
-use crate::network::publish::{exposed, word};
+use crate::network::publish::exposed;
 use crate::{Engine, Error, Result, error::blocking};
 
-/// Names and aliases of the containers it links to; none where links are something else.
+/// Identifiers and aliases of the containers it links to; none where links are something else.
 fn of(host_config: &HostConfig) -> impl Iterator<Item = (String, String)> {
     let mode = &host_config.network_mode;
     let legacy = !mode.is_user_defined() && mode.container().is_none();
@@ -22,10 +22,17 @@ fn of(host_config: &HostConfig) -> impl Iterator<Item = (String, String)> {
     links.filter_map(|link| parse_link(link))
 }
 
-/// Links as inspect tells them: `/db:/web/alias`.
-pub(super) fn shown(configuration: &Configuration) -> Option<Vec<String>> {
-    let of = of(&configuration.host_config);
-    let shown: Vec<_> = of.map(|(name, alias)| format!("/{name}:/{}/{alias}", configuration.name)).collect();
+/// Links as inspect tells them: `/db:/web/alias`. `name` knows what the containers are called now.
+pub(super) fn shown(
+    configuration: &Configuration,
+    name: impl Fn(&str) -> Option<String>,
+) -> Option<Vec<String>> {
+    let shown: Vec<_> = of(&configuration.host_config)
+        .map(|(id, alias)| {
+            let name = name(&id).unwrap_or(id);
+            format!("/{name}:/{}/{alias}", configuration.name)
+        })
+        .collect();
     (!shown.is_empty()).then_some(shown)
 }
 
@@ -62,12 +69,12 @@ impl Linked {
         let ports = exposed(&self.configuration.config);
         let mut variables = Vec::new();
         let url = |port: u16, protocol| format!("{protocol}://{address}:{port}");
-        let first = ports.iter().find(|(_, p)| word(*p) == "tcp").or(ports.first());
+        let first = ports.iter().find(|(_, p)| p.name() == "tcp").or(ports.first());
         if let Some((port, protocol)) = first {
-            variables.push(format!("{prefix}_PORT={}", url(*port, word(*protocol))));
+            variables.push(format!("{prefix}_PORT={}", url(*port, protocol.name())));
         }
         for (port, protocol) in &ports {
-            let word = word(*protocol);
+            let word = protocol.name();
             let name = format!("{prefix}_PORT_{port}_{}", word.to_uppercase());
             variables.push(format!("{name}={}", url(*port, word)));
             variables.push(format!("{name}_ADDR={address}"));
@@ -89,12 +96,12 @@ impl Linked {
 /// The containers it links to on the default bridge; `strict`: they must run, else those that don't are left out.
 fn linked(engine: &Engine, configuration: &Configuration, strict: bool) -> Result<Vec<Linked>> {
     let links = of(&configuration.host_config);
-    let found = links.map(|(name, alias)| linked_to(engine, configuration, &name, alias));
+    let found = links.map(|(id, alias)| linked_to(engine, configuration, &id, alias));
     if strict { found.collect() } else { Ok(found.filter_map(Result::ok).collect()) }
 }
 
-fn linked_to(engine: &Engine, parent: &Configuration, name: &str, alias: String) -> Result<Linked> {
-    let snapshot = engine.inner.registry.find(name)?.snapshot();
+fn linked_to(engine: &Engine, parent: &Configuration, id: &str, alias: String) -> Result<Linked> {
+    let snapshot = engine.inner.registry.find(id)?.snapshot();
     let name = &snapshot.configuration.name;
     if !snapshot.state.is_alive() {
         return Err(Error::internal(format!(
@@ -120,13 +127,13 @@ pub(super) fn variables(engine: &Engine, configuration: &Configuration) -> Resul
 }
 
 impl Engine {
-    /// The names that containers have as others' links: by their own names, `/web/alias`.
+    /// The names that containers have as others' links: by their identifiers, `/web/alias`.
     pub(super) fn link_names(&self) -> HashMap<String, Vec<String>> {
         let mut names: HashMap<_, Vec<_>> = HashMap::new();
         for container in self.inner.registry.all() {
             let configuration = container.configuration();
-            for (name, alias) in of(&configuration.host_config) {
-                names.entry(name).or_default().push(format!("/{}/{alias}", configuration.name));
+            for (id, alias) in of(&configuration.host_config) {
+                names.entry(id).or_default().push(format!("/{}/{alias}", configuration.name));
             }
         }
         names
@@ -165,7 +172,7 @@ impl Driver {
         let configuration = self.configuration();
         for other in self.engine.inner.registry.all() {
             let theirs = other.configuration();
-            if of(&theirs.host_config).any(|(name, _)| name == configuration.name) {
+            if of(&theirs.host_config).any(|(id, _)| id == configuration.id) {
                 other.tell(Request::Refresh);
             }
         }
@@ -208,8 +215,9 @@ mod tests {
     fn links_of_the_default_bridge_only() {
         let mut configuration = Configuration { name: "web".into(), ..Configuration::default() };
         configuration.host_config.links = Some(vec!["db:data".into(), "/a:/old/b".into()]);
-        assert_eq!(shown(&configuration).unwrap(), ["/db:/web/data", "/a:/web/b"]);
+        let name = |id: &str| (id == "db").then(|| "new".to_owned());
+        assert_eq!(shown(&configuration, name).unwrap(), ["/new:/web/data", "/a:/web/b"]);
         configuration.host_config.network_mode = "mine".into();
-        assert_eq!(shown(&configuration), None);
+        assert_eq!(shown(&configuration, name), None);
     }
 }

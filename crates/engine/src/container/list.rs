@@ -40,7 +40,7 @@ impl Engine {
             chosen.iter().map(|snapshot| summary(snapshot, &names, identify, now)).collect();
         let mut links = self.link_names();
         for (summary, snapshot) in listed.iter_mut().zip(&chosen) {
-            let others = links.remove(&snapshot.configuration.name).unwrap_or_default();
+            let others = links.remove(&snapshot.configuration.id).unwrap_or_default();
             summary.names.get_or_insert_default().extend(others);
         }
         if options.size {

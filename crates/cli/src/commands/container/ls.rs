@@ -82,6 +82,9 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
     let containers: Option<Vec<Summary>> = invocation.client().await?.get("/containers/json", query).await?;
     let cut = !parsed.on("no-trunc");
     let rows: Vec<Row> = containers.unwrap_or_default().iter().map(|container| row(container, cut)).collect();
+    if parsed.on("quiet") && !given.is_empty() {
+        invocation.complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+    }
     let format = match given {
         _ if parsed.on("quiet") => "{{.ID}}".to_string(),
         "" | "table" if size => format!("{}\t{{{{.Size}}}}", LISTING.table),

@@ -47,9 +47,10 @@ async fn run(invocation: &Invocation) -> Result<u8> {
     let created = create::container(invocation, &request).await.map_err(Failure::before_start)?;
     let client = invocation.client().await?;
     if detach {
-        start(client, &created.id).await?;
+        // The container is there even if it can't be started: scripts learn which one it is.
+        let started = start(client, &created.id).await;
         invocation.line(&created.id)?;
-        return Ok(0);
+        return started.map(|()| 0);
     }
     attached(invocation, client, &created.id, &request).await
 }

@@ -83,9 +83,7 @@ pub(crate) fn write(
         return Ok(files);
     }
     put(&files.hosts, hosts_text(configuration, addressing)?.as_bytes())?;
-    let (hostname, domain) = (&configuration.config.hostname, &configuration.config.domainname);
-    let hostname = if domain.is_empty() { hostname.clone() } else { format!("{hostname}.{domain}") };
-    put(&files.hostname, format!("{hostname}\n").as_bytes())?;
+    put(&files.hostname, format!("{}\n", configuration.config.hostname).as_bytes())?;
     put_resolv_conf(engine, configuration, addressing, &files)?;
     Ok(files)
 }
