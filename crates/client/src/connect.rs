@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_rustls::TlsConnector;
 
-use crate::{Address, Error, Result, TlsFiles, resolve};
+use crate::{Address, Error, Result, TlsFiles};
 
 /// Bytes to and from a daemon.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -38,7 +38,10 @@ fn failed(address: &Address, source: io::Error) -> Error {
 }
 
 async fn tcp(address: &Address, host: &str, port: u16, tls: Option<&TlsFiles>) -> Result<Box<dyn Stream>> {
-    let targets: Vec<_> = resolve::addresses(host).await?.into_iter().map(|ip| (ip, port).into()).collect();
+    let addresses = boxship_dial::addresses(host)
+        .await
+        .map_err(|reason| Error::Resolve { host: host.to_owned(), reason })?;
+    let targets: Vec<_> = addresses.into_iter().map(|ip| (ip, port).into()).collect();
     let stream = TcpStream::connect(&targets[..]).await.map_err(|e| failed(address, e))?;
     stream.set_nodelay(true)?;
     let Some(files) = tls else { return Ok(Box::new(stream)) };

@@ -12,7 +12,6 @@ mod body;
 mod client;
 mod connect;
 mod error;
-mod resolve;
 mod tls;
 
 pub use address::Address;

@@ -12,7 +12,6 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 use crate::hosts_toml;
-use crate::resolve;
 use crate::tls::TlsRules;
 use crate::url::{Scheme, Url, is_loopback, split_authority};
 
@@ -143,7 +142,7 @@ impl Hosts {
         }
         let networks: Vec<IpNet> = self.insecure.iter().filter_map(|rule| network(rule)).collect();
         // As in Docker, a name that leads to this very machine counts too.
-        let addresses = resolve::addresses(&host).await.unwrap_or_default();
+        let addresses = boxship_dial::addresses(&host).await.unwrap_or_default();
         let inside = |address: &IpAddr| {
             address.is_loopback() || networks.iter().any(|network| network.contains(address))
         };

@@ -32,7 +32,6 @@ mod push;
 mod remote;
 mod repair;
 mod repository;
-mod resolve;
 mod session;
 mod sink;
 mod tls;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use boxship_dial::Foregone;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -54,7 +55,8 @@ impl TlsRules {
 
     fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
         if self.unverified {
-            return Ok(Arc::new(Unverified(provider)));
+            // An insecure registry: the configuration says not to ask.
+            return Ok(Arc::new(Foregone::everybody(provider)));
         }
         let mut roots = system_roots().clone();
         let mut trusted = Vec::new();
@@ -66,7 +68,7 @@ impl TlsRules {
         }
         if roots.is_empty() {
             // Nothing can be verified then: say so at the connection, as a failed verification.
-            return Ok(Arc::new(NoAuthorities(provider)));
+            return Ok(Arc::new(Foregone::nobody(provider)));
         }
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
@@ -80,8 +82,7 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Error {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let wrong = |e: rustls::pki_types::pem::Error| unreadable(path, &e);
-    CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<std::result::Result<_, _>>().map_err(wrong)
+    boxship_dial::certificates(path).map_err(|e| unreadable(path, &e))
 }
 
 /// The system's authorities, read once. What can't be read of them is left out.
@@ -152,70 +153,6 @@ impl ServerCertVerifier for Verified {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
     }
-}
-
-/// An insecure registry: encrypted, but to whom is not asked. The configuration says so.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-/// A machine without any authority: nobody can be verified.
-#[derive(Debug)]
-struct NoAuthorities(Arc<CryptoProvider>);
-
-macro_rules! signatures {
-    () => {
-        fn verify_tls12_signature(
-            &self,
-            message: &[u8],
-            cert: &CertificateDer<'_>,
-            dss: &DigitallySignedStruct,
-        ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-            verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            cert: &CertificateDer<'_>,
-            dss: &DigitallySignedStruct,
-        ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-            verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.0.signature_verification_algorithms.supported_schemes()
-        }
-    };
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    signatures!();
-}
-
-impl ServerCertVerifier for NoAuthorities {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Err(CertificateError::UnknownIssuer.into())
-    }
-
-    signatures!();
 }
 
 /// Docker's words for a handshake that failed.

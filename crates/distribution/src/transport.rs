@@ -22,7 +22,6 @@ use tokio_rustls::TlsConnector;
 use crate::error::{Error, Failure, Result};
 use crate::payload::{Outgoing, Payload};
 use crate::proxy::{Proxies, Proxy};
-use crate::resolve;
 use crate::tls::{self, TlsRules};
 use crate::url::{Scheme, Url};
 
@@ -206,9 +205,10 @@ impl Transport {
 
     /// Connects to the first of the host's addresses that answers.
     async fn dial(&self, host: &str, port: u16, local: bool) -> Result<TcpStream, Failure> {
-        let addresses = timeout(self.timeouts.connect, resolve::addresses(host))
+        let addresses = timeout(self.timeouts.connect, boxship_dial::addresses(host))
             .await
-            .map_err(|_| Failure::Resolve { host: host.to_owned(), reason: "i/o timeout".into() })??;
+            .unwrap_or_else(|_| Err("i/o timeout".to_owned()))
+            .map_err(|reason| Failure::Resolve { host: host.to_owned(), reason })?;
         let mut last = None;
         for address in addresses {
             if !local && is_local(address) {

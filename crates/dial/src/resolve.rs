@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 
-use crate::error::Failure;
+const NO_HOST: &str = "no such host";
 
-/// The addresses of `host`: itself when it is one. Never empty.
-pub(crate) async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
+/// The addresses of `host`: itself when it is one. Never empty; else the reason.
+pub async fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }
@@ -20,22 +20,19 @@ pub(crate) async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
     if !known.is_empty() {
         return Ok(known);
     }
-    let failed = |reason: String| Failure::Resolve { host: host.to_owned(), reason };
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
     }
-    let resolver = TokioResolver::builder_tokio().map_err(|e| failed(e.to_string()))?;
-    let resolver = resolver.build().map_err(|e| failed(e.to_string()))?;
-    let found = resolver.lookup_ip(host).await.map_err(|error| {
-        failed(match &error {
-            _ if error.is_no_records_found() || error.is_nx_domain() => "no such host".into(),
-            // The library's word for: none could be reached.
-            NetError::NoConnections => "no name server can be reached (/etc/resolv.conf)".into(),
-            _ => error.to_string(),
-        })
+    let resolver = TokioResolver::builder_tokio().map_err(|e| e.to_string())?;
+    let resolver = resolver.build().map_err(|e| e.to_string())?;
+    let found = resolver.lookup_ip(host).await.map_err(|error| match &error {
+        _ if error.is_no_records_found() || error.is_nx_domain() => NO_HOST.to_owned(),
+        // The library's word for: none could be reached.
+        NetError::NoConnections => "no name server can be reached (/etc/resolv.conf)".to_owned(),
+        _ => error.to_string(),
     })?;
     let found: Vec<IpAddr> = found.iter().collect();
-    if found.is_empty() { Err(failed("no such host".into())) } else { Ok(found) }
+    if found.is_empty() { Err(NO_HOST.to_owned()) } else { Ok(found) }
 }
 
 /// The addresses of `host` in the text of a hosts file (hosts(5)), IPv4 first.
