@@ -3,7 +3,10 @@
 //! Each block is a gzip member of its own (RFC 1952 allows several), without names and times: the same archive gives
 //! the same blob everywhere.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use boxship_oci::Digest;
 use boxship_store::{Blob, Lease, Store};
@@ -13,9 +16,9 @@ use flate2::{Compression, GzBuilder};
 use crate::error::{Error, Result};
 
 /// Bytes of one block: large enough that it compresses nearly as well as the whole.
-const BLOCK: usize = 1 << 20;
-/// Between speed and size.
-const LEVEL: u32 = 5;
+const BLOCK: usize = 512 << 10;
+/// Between speed and size: a few percent larger than what Docker sends, in half the time.
+const LEVEL: u32 = 3;
 /// Blocks at a time, at most.
 const MOST: usize = 8;
 
@@ -27,40 +30,79 @@ pub(crate) fn packed(store: &Store, plain: &Digest, lease: &Lease) -> Result<Blo
             return Ok(known);
         }
     }
-    let mut archive = store.content().open(plain)?;
+    let archive = store.content().open(plain)?;
     let mut writer = store.content().writer(lease)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-    let failed = |operation| move |source| Error::Io { operation, source };
-    loop {
-        let mut blocks = Vec::new();
-        while blocks.len() < threads {
-            let mut block = Vec::with_capacity(BLOCK);
-            let read = Read::by_ref(&mut archive).take(BLOCK as u64).read_to_end(&mut block);
-            if read.map_err(failed("read layer"))? == 0 {
-                break;
-            }
-            blocks.push(block);
-        }
-        if blocks.is_empty() {
-            break;
-        }
-        let members = std::thread::scope(|scope| {
-            let running: Vec<_> = blocks.iter().map(|block| scope.spawn(|| member(block))).collect();
-            let joined = running.into_iter().map(|thread| thread.join());
-            joined
-                .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect::<Vec<_>>()
-        });
-        for member in members {
-            writer.append(&member.map_err(failed("compress layer"))?)?;
-        }
-    }
+    compress(archive, |member| Ok(writer.append(member)?))?;
     let blob = writer.finish(None, None)?;
     store.content().set_packed(plain, &blob)?;
     Ok(blob)
 }
 
-fn member(block: &[u8]) -> std::io::Result<Vec<u8>> {
+/// A block's member of the archive, once it is made.
+type Member = io::Result<Vec<u8>>;
+
+/// A block, and where its member is waited for.
+struct Task {
+    block: Vec<u8>,
+    done: SyncSender<Member>,
+}
+
+/// Reads, compresses and writes at the same time: `put` gets the members in order. All threads end with this function,
+/// for each ends when the one behind it does.
+fn compress(archive: File, mut put: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
+    let (tasks, taken) = sync_channel::<Task>(threads);
+    let (order, ordered) = sync_channel(threads * 2);
+    std::thread::scope(|scope| {
+        // Owned by this scope's threads alone: who waits to hand out a task learns that nobody takes it.
+        let taken = Arc::new(Mutex::new(taken));
+        for _ in 0..threads {
+            let taken = taken.clone();
+            scope.spawn(move || work(&taken));
+        }
+        drop(taken);
+        scope.spawn(move || cut(archive, &tasks, &order));
+        // Nothing is waited for any more when this ends early.
+        for member in ordered {
+            let member = member.recv().unwrap_or_else(|_| Err(io::Error::other("a thread has ended")));
+            put(&member.map_err(|source| Error::Io { operation: "compress layer", source })?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Cuts the archive into blocks, as long as somebody wants them.
+fn cut(mut archive: File, tasks: &SyncSender<Task>, order: &SyncSender<Receiver<Member>>) {
+    loop {
+        let mut block = Vec::with_capacity(BLOCK);
+        let read = Read::by_ref(&mut archive).take(BLOCK as u64).read_to_end(&mut block);
+        let (done, member) = sync_channel(1);
+        match read {
+            Ok(0) => return,
+            Err(error) => {
+                // There is room for one; who doesn't look any more has failed already.
+                let _ = done.send(Err(error));
+                let _ = order.send(member);
+                return;
+            }
+            Ok(_) => {}
+        }
+        if order.send(member).is_err() || tasks.send(Task { block, done }).is_err() {
+            return;
+        }
+    }
+}
+
+fn work(tasks: &Mutex<Receiver<Task>>) {
+    loop {
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Task { block, done }) = task else { return };
+        // Nobody waits for it when writing has failed.
+        let _ = done.send(member(&block));
+    }
+}
+
+fn member(block: &[u8]) -> Member {
     let out = Vec::with_capacity(block.len() / 2);
     let mut encoder: GzEncoder<Vec<u8>> = GzBuilder::new().mtime(0).write(out, Compression::new(LEVEL));
     encoder.write_all(block)?;
@@ -86,5 +128,20 @@ mod tests {
         flate2::read::MultiGzDecoder::new(file).read_to_end(&mut out).unwrap();
         assert!(out == bytes);
         assert_eq!(packed(&store, &plain, &lease).unwrap(), blob);
+    }
+
+    #[test]
+    fn a_failure_ends_all_threads() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("archive");
+        std::fs::write(&path, vec![7; 40 * BLOCK]).unwrap();
+        let mut count = 0;
+        let full = compress(File::open(&path).unwrap(), |_| {
+            count += 1;
+            if count < 3 { Ok(()) } else { Err(Error::Cancelled) }
+        });
+        assert!(matches!(full, Err(Error::Cancelled)) && count == 3);
+        let folder = compress(File::open(dir.path()).unwrap(), |_| Ok(())).unwrap_err();
+        assert!(folder.to_string().contains("compress layer"), "{folder}");
     }
 }
