@@ -102,8 +102,10 @@ pub struct Facts {
     pub mode: Mode,
     /// The networks.
     pub networks: Vec<Network>,
-    /// The published ports.
+    /// The published ports that the table carries.
     pub ports: Vec<Published>,
+    /// Those that a program listens for and relays.
+    pub relayed: Vec<Published>,
     /// The host's own addresses.
     pub addresses: Vec<IpAddr>,
     /// Whether the kernel forwards packets of the question's family.
@@ -138,6 +140,11 @@ impl Way<'_> {
                 Verdict::Dropped,
                 "the firewall's table is missing (the daemon makes it anew when it runs)",
             );
+        }
+        if self.is_loopback() && matches!(self.question.from, Origin::Bridge(_)) {
+            let reason = "in a container this address is the container itself: the packet doesn't leave it";
+            self.step("routing", reason, None);
+            return self.end(Verdict::Refused, reason);
         }
         if let Some(reason) = self.dishonest() {
             let rule = self.chain("guard");
@@ -176,14 +183,17 @@ impl Way<'_> {
 
     /// The packet is for an address of the host: is the port published there?
     fn at_host(mut self) -> Answer {
-        let found = self.published().cloned();
+        let found = self.published(&self.facts.ports).cloned();
         let Some(port) = found else {
+            if let Some(port) = self.published(&self.facts.relayed).cloned() {
+                return self.relayed(&port);
+            }
             let what = match self.elsewhere() {
                 Some(port) => format!(
                     "the port is published at {} only, not at this address",
                     SocketAddr::new(port.host_address, port.host_port)
                 ),
-                None => "no published port: the packet is for the host itself".to_owned(),
+                None => "no published port: the host's own program answers if one listens there".to_owned(),
             };
             let hook = if self.question.from == Origin::Host { "output" } else { "prerouting" };
             self.step(hook, &what, Some(self.chain("publish")));
@@ -216,6 +226,20 @@ impl Way<'_> {
             format!("published: goes to {} on {}", SocketAddr::new(port.address, port.port), port.bridge);
         self.step(hook, &what, Some(format!("{} {element}", self.chain("publish"))));
         self.onward(&port)
+    }
+
+    /// A port that a program of the host listens at: its packets are the host's own.
+    fn relayed(mut self, port: &Published) -> Answer {
+        if self.question.from != Origin::Host {
+            self.others(Hook::Input);
+        }
+        let what = format!(
+            "the container's shim listens at {} and relays to {}, which sees this host as the client",
+            SocketAddr::new(port.host_address, port.host_port),
+            SocketAddr::new(port.address, port.port)
+        );
+        self.step("input", &what, None);
+        self.delivered(port)
     }
 
     /// A published port on its way to the container.
@@ -300,16 +324,15 @@ impl Way<'_> {
     }
 
     /// The published port that takes the packet: one for this very address before one for all.
-    fn published(&self) -> Option<&Published> {
+    fn published<'p>(&self, ports: &'p [Published]) -> Option<&'p Published> {
         let asked = self.question;
         let of_port = |port: &&Published| {
-            port.protocol == asked.protocol
-                && port.host_port == asked.port
+            (port.protocol, port.host_port) == (asked.protocol, asked.port)
                 && port.host_address.is_ipv4() == asked.address.is_ipv4()
                 && port.host_address != port.address
         };
         let at = |wanted: &dyn Fn(IpAddr) -> bool| {
-            self.facts.ports.iter().filter(of_port).find(|port| wanted(port.host_address))
+            ports.iter().filter(of_port).find(|port| wanted(port.host_address))
         };
         at(&|address| address == asked.address).or_else(|| at(&|address| address.is_unspecified()))
     }
@@ -317,7 +340,8 @@ impl Way<'_> {
     /// The same port at another address of the host.
     fn elsewhere(&self) -> Option<&Published> {
         let asked = self.question;
-        self.facts.ports.iter().find(|port| (port.protocol, port.host_port) == (asked.protocol, asked.port))
+        let mut ports = self.facts.ports.iter().chain(&self.facts.relayed);
+        ports.find(|port| (port.protocol, port.host_port) == (asked.protocol, asked.port))
     }
 
     fn opened(&self) -> bool {
@@ -400,7 +424,8 @@ mod tests {
             table_is_there: true,
             networks: vec![network(0), network(1), Network { internal: true, ..network(2) }],
             ports: vec![port("0.0.0.0", 8080), port("127.0.0.1", 8081), port("172.20.0.2", 80)],
-            addresses: vec!["10.9.0.1".parse().unwrap(), "::1".parse().unwrap()],
+            relayed: vec![port("::", 8082)],
+            addresses: ["10.9.0.1", "::1", "2001:db8::1"].map(|text| text.parse().unwrap()).to_vec(),
             forwards: true,
             ..Facts::default()
         }
@@ -433,6 +458,10 @@ mod tests {
             (Origin::Host, "172.22.0.2:80", Delivered),
             (Origin::Outside, "8.8.8.8:53", Refused),
             (Origin::Host, "[::1]:8080", Refused),
+            (Origin::Host, "[::1]:8082", Delivered),
+            (Origin::Outside, "[2001:db8::1]:8082", Delivered),
+            (Origin::Outside, "10.9.0.1:8082", Refused),
+            (bridge("br0"), "127.0.0.1:8080", Refused),
         ] {
             let answer = ask(from.clone(), target, &facts());
             assert_eq!(answer.verdict, expect, "{from:?} to {target}: {answer:?}");

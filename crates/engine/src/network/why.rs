@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use boxship_api::network::{Why, WhyStep};
-use boxship_net::ports::Protocol;
+use boxship_net::ports::{Protocol, Published};
 use boxship_net::why::{Answer, Origin, Question, Verdict};
 
 use super::Network;
+use super::publish::is_relayed;
 use crate::{Engine, Error, Result, error::blocking};
 
 impl Engine {
@@ -34,7 +35,7 @@ impl Engine {
         let question = Question { address, port, protocol, from };
         let engine = self.clone();
         blocking(move || match engine.inner.networks.firewall()? {
-            Some(table) => Ok(told(table.why(&question)?)),
+            Some(table) => Ok(told(table.why(&question, engine.relayed())?)),
             None => Err(Error::unavailable(
                 "the firewall is the administrator's (--iptables=false): this daemon doesn't know its rules",
             )),
@@ -42,9 +43,20 @@ impl Engine {
         .await
     }
 
-    /// The networks a running container is on, with its address there.
+    /// The ports of running containers that their shims relay.
+    fn relayed(&self) -> Vec<Published> {
+        let containers = self.inner.registry.all();
+        let running = containers.iter().map(|container| container.state()).filter(|state| state.is_alive());
+        running.flat_map(|state| state.network.ports.clone()).filter(is_relayed).collect()
+    }
+
+    /// The networks a running container is on, its own or those of whom it joins, with its address there.
     fn places(&self, container: &str) -> Result<Vec<(std::sync::Arc<Network>, Option<IpAddr>)>> {
-        let container = self.inner.registry.find(container)?;
+        let mut container = self.inner.registry.find(container)?;
+        let configuration = container.configuration();
+        if let Some(joined) = configuration.host_config.network_mode.container() {
+            container = self.inner.registry.find(joined)?;
+        }
         if !container.state().is_running() {
             return Err(Error::not_running(&container.id));
         }

@@ -7,6 +7,7 @@ use super::Firewall;
 use super::table::SEEN;
 use crate::nft::object::TableFamily;
 use crate::nft::read::{self, BaseChain};
+use crate::ports::Published;
 use crate::rtnetlink::address;
 use crate::why::{self, Answer, Facts, Foreign, Hook, Question};
 use crate::{Result, sysctl};
@@ -61,9 +62,9 @@ impl Firewall {
         Ok(format!("accept there what bears this daemon's mark; its own rules still hold (`{command}`{ufw})"))
     }
 
-    /// Tells the way of a packet on this host.
-    pub fn why(&self, question: &Question) -> Result<Answer> {
-        Ok(why::explain(question, &self.facts(question)?))
+    /// Tells the way of a packet on this host. `relayed`: the ports that programs listen for and relay.
+    pub fn why(&self, question: &Question, relayed: Vec<Published>) -> Result<Answer> {
+        Ok(why::explain(question, &Facts { relayed, ..self.facts(question)? }))
     }
 
     fn facts(&self, question: &Question) -> Result<Facts> {
@@ -80,6 +81,7 @@ impl Firewall {
             mode: self.mode,
             networks,
             ports,
+            relayed: Vec::new(),
             addresses: address::list(&self.links, None)?.iter().map(|found| found.net.addr()).collect(),
             forwards: sysctl::read(forwarding)?.is_some_and(|value| value != "0"),
             foreign: self.foreign(v4)?,

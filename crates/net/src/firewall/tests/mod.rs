@@ -514,7 +514,8 @@ fn others_rules_are_seen_and_explained() {
     assert!(obstacles[0].contains("chain FORWARD of table ip filter (priority 0)"), "{obstacles:?}");
     let question =
         |address: &str, from| Question { address: address.parse().unwrap(), port: 8080, protocol: Tcp, from };
-    let why = |address, from| world.inside("host", || firewall.why(&question(address, from)).unwrap());
+    let why =
+        |address, from| world.inside("host", || firewall.why(&question(address, from), Vec::new()).unwrap());
     let outside = why("10.9.0.1", Origin::Outside);
     assert_eq!(outside.verdict, Verdict::Delivered);
     assert!(outside.summary.contains("chain FORWARD of table ip filter"), "{outside:?}");
