@@ -49,12 +49,7 @@ struct Group {
 /// A port or range with its protocol: `80`, `80/tcp`, `8000-8010/udp`.
 pub(crate) fn parse_port(text: &str) -> Option<(Protocol, u16, u16)> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = match protocol.to_ascii_lowercase().as_str() {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        "sctp" => Protocol::Sctp,
-        _ => return None,
-    };
+    let protocol = Protocol::of_name(&protocol.to_ascii_lowercase())?;
     let (first, last) = parse_range(numbers)?;
     Some((protocol, first, last))
 }
@@ -65,15 +60,6 @@ fn parse_range(text: &str) -> Option<(u16, u16)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (number(first)?, number(last)?);
     (first <= last).then_some((first, last))
-}
-
-/// The protocol's name in keys such as `80/tcp`.
-pub(crate) fn word(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Sctp => "sctp",
-    }
 }
 
 /// The ports a container offers, published or not.
@@ -296,7 +282,7 @@ fn taken(ports: &HostPorts, error: &boxship_net::Error, wish: &Wish, places: &[(
         (first, last) => format!("{first}-{last}:"),
     };
     let (host, inner) = (bracketed(*host), bracketed(door.address));
-    let protocol = word(wish.protocol);
+    let protocol = wish.protocol.name();
     Error::internal(format!(
         "failed to bind host port for {host}:{range}{inner}:{}/{protocol}: {reason}",
         wish.port
@@ -329,7 +315,7 @@ mod tests {
             Ok(wishes) => {
                 let one = |wish: Wish| {
                     let host = wish.host.map_or("*".into(), |host| host.to_string());
-                    format!("{host} {}-{} {}/{}", wish.first, wish.last, wish.port, word(wish.protocol))
+                    format!("{host} {}-{} {}/{}", wish.first, wish.last, wish.port, wish.protocol.name())
                 };
                 wishes.into_iter().map(one).collect::<Vec<_>>().join("; ")
             }
