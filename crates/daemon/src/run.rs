@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxship_api::container::Ulimit;
 use boxship_engine::Engine;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,8 +25,9 @@ const WORKERS: usize = 2;
 const BLOCKING: usize = 64;
 
 /// Run as configured until a signal ends it.
-pub(crate) fn run(config: Config) -> Result<(), Error> {
+pub(crate) fn run(mut config: Config) -> Result<(), Error> {
     let log = crate::log::open(config.level);
+    raise_open_files(&mut config);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING)
@@ -37,6 +39,23 @@ pub(crate) fn run(config: Config) -> Result<(), Error> {
     // What was acknowledged is on disk by now; a thread that sleeps or hangs must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
+}
+
+/// Every published port, connection and forwarded query for a name is an open file, and the usual limit is 1024: some
+/// hundred ports would leave none to answer the API with. Containers keep the limit as it was.
+fn raise_open_files(config: &mut Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let before = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before.clone() }) {
+        tracing::warn!(%error, "the number of open files could not be raised");
+    }
+    // -1 is no limit.
+    let number = |limit: Option<u64>| limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
+    config.engine.default_ulimits.entry("nofile".to_owned()).or_insert_with(|| Ulimit {
+        name: "nofile".to_owned(),
+        soft: number(before.current),
+        hard: number(before.maximum),
+    });
 }
 
 async fn live(config: Config, log: Log) -> Result<(), Error> {
