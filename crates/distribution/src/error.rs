@@ -187,6 +187,21 @@ impl Error {
         matches!(self, Error::Request { .. })
     }
 
+    /// Whether the disk (or quota) was full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Error::Store(source) => source.is_disk_full(),
+            Error::Image(source) => source.is_disk_full(),
+            Error::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Error::Blob { source, .. } => source.is_disk_full(),
+            Error::Shared(source) => source.is_disk_full(),
+            _ => false,
+        }
+    }
+
     /// How long the registry asks to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<std::time::Duration> {

@@ -24,6 +24,7 @@ mod resolving;
 mod sdk;
 mod survive;
 mod terminal;
+mod transfer;
 mod wire;
 
 use boxship_testkit::host::Host;

@@ -8,6 +8,7 @@ use boxship_oci::{Platform, Reference};
 use futures_util::StreamExt;
 
 use super::{ImagePullOptions, ProgressStream, distribution, load, transfer};
+use crate::error::blocking;
 use crate::{Engine, Error, Kind, Result};
 
 /// The repository of the built-in image.
@@ -35,13 +36,29 @@ impl Engine {
     }
 
     async fn pull(&self, pull: &Pull, events: &Events) -> Result<()> {
-        let pulled = self.inner.registries.pull(pull, events).await.map_err(distribution::error)?;
+        let pulled = match self.inner.registries.pull(pull, events).await {
+            Ok(pulled) => pulled,
+            Err(error) => {
+                if error.is_disk_full() {
+                    self.make_room().await;
+                }
+                return Err(distribution::error(error));
+            }
+        };
         for image in pulled {
             let name = image.reference.familiar_name();
             let attributes = [("name".to_owned(), name)].into();
             self.inner.events.tell("image", "pull", &image.reference.familiar(), attributes);
         }
         Ok(())
+    }
+
+    /// The disk is full: what given up pulls have left is worth less than what others want to write.
+    async fn make_room(&self) {
+        let store = self.store().clone();
+        if let Err(error) = blocking(move || Ok(store.prune_partials()?)).await {
+            tracing::warn!(%error, "what a pull has left on a full disk could not be removed");
+        }
     }
 
     /// No registry was reached: the image that every Boxship carries.

@@ -1,0 +1,205 @@
+//! Pulls and pushes whose daemon is killed, or whose disk is full: they go on where they were, nothing half-made is
+//! visible, and space is given back. The way to the registry lets through as many bytes as a test says.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use boxship_testkit::host::{Host, Ran};
+use boxship_testkit::require_program;
+
+use crate::eventually;
+
+/// The registry as the daemon knows it: behind the throttle.
+const NAME: &str = "127.0.0.1:5001/app:1";
+/// Bytes of the image's one layer, which can't be compressed.
+const SIZE: u64 = 40 << 20;
+/// No limit.
+const ALL: u64 = u64::MAX >> 1;
+
+/// A registry beside a host's daemon, and the way there.
+struct Way {
+    server: Child,
+    throttle: Option<Child>,
+    folder: tempfile::TempDir,
+}
+
+impl Way {
+    fn new(host: &Host) -> Way {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let mut command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
+        command.args(["registry", "serve", "--address", "127.0.0.1:5000", "--storage"]);
+        command.arg(folder.path().join("storage")).stdin(Stdio::null()).stderr(Stdio::null());
+        let server = command.spawn().unwrap();
+        let mut way = Way { server, throttle: None, folder };
+        way.open(host, ALL);
+        eventually("the registry listens", || knock(host, 5000));
+        way
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A new way, on which nothing has passed yet.
+    fn open(&mut self, host: &Host, limit: u64) {
+        self.close();
+        self.limit(limit);
+        fs::write(self.path("passed"), "0").unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/throttle.py");
+        let mut command = host.home().command(require_program("python3", "python3"));
+        command.args([script, "5001", "5000"]).arg(self.folder.path());
+        self.throttle = Some(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        eventually("the way is open", || knock(host, 5001));
+    }
+
+    fn close(&mut self) {
+        if let Some(mut throttle) = self.throttle.take() {
+            throttle.kill().unwrap();
+            throttle.wait().unwrap();
+        }
+    }
+
+    fn limit(&self, limit: u64) {
+        fs::write(self.path("new"), limit.to_string()).unwrap();
+        fs::rename(self.path("new"), self.path("limit")).unwrap();
+    }
+
+    fn passed(&self) -> u64 {
+        fs::read_to_string(self.path("passed")).unwrap().parse().unwrap_or(0)
+    }
+
+    /// What the registry's own commands say.
+    fn registry(&self, verb: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxship"));
+        let command = command.args(["registry", verb, "--storage"]).arg(self.path("storage"));
+        Ran::from(command.output().unwrap()).ok().to_string()
+    }
+
+    /// Gives the host an image of one layer.
+    fn import(&self, host: &Host) {
+        let folder = self.folder.path().display();
+        let make = format!("head -c {SIZE} /dev/urandom > data && tar -cf image.tar data && rm data");
+        host.home().shell(&format!("cd '{folder}' && {make}")).ok();
+        let archive = self.path("image.tar").display().to_string();
+        host.boxship(["import", &archive, NAME]).ok();
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.close();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn knock(host: &Host, port: u16) -> bool {
+    host.home()
+        .shell(&format!("python3 -c \"import socket; socket.create_connection(('127.0.0.1', {port}))\""))
+        .code
+        == 0
+}
+
+fn start(host: &Host, verb: &str) -> Child {
+    let mut command = host.boxship_command();
+    command.args([verb, "-q", NAME]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Bytes on disk of what is being fetched.
+fn fetched(host: &Host) -> u64 {
+    let entries = fs::read_dir(host.data_root().join("content/ingest")).unwrap();
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+}
+
+#[test]
+fn killed_pulls_and_pushes_go_on() {
+    let mut host = Host::start(env!("CARGO_BIN_EXE_boxship"));
+    let mut way = Way::new(&host);
+    way.import(&host);
+    way.open(&host, SIZE / 4);
+    let mut push = start(&host, "push");
+    eventually("a part is sent", || way.passed() > SIZE / 5);
+    host.kill_daemon();
+    assert!(!push.wait().unwrap().success());
+    assert_eq!(way.registry("ls"), "", "nobody sees half an image");
+    host.start_daemon();
+    way.open(&host, ALL);
+    host.run(&format!("push -q {NAME}")).ok();
+    assert_eq!(way.registry("ls"), "app");
+    host.run(&format!("rmi {NAME}")).ok();
+
+    let (half, hundredth) = (SIZE / 2, SIZE / 100);
+    way.open(&host, half);
+    let mut pull = start(&host, "pull");
+    eventually("a half is fetched", || fetched(&host) > half - hundredth);
+    host.kill_daemon();
+    assert!(!pull.wait().unwrap().success());
+    host.start_daemon();
+    assert_eq!(host.run("images -aq").ok(), "");
+    way.open(&host, ALL);
+    host.run(&format!("pull -q {NAME}")).ok();
+    let again = way.passed();
+    assert!(again < SIZE - half + 2 * hundredth, "{again} bytes came the second time");
+    host.run(&format!("rmi {NAME}")).ok();
+    assert_eq!(fetched(&host), 0);
+}
+
+/// A file system of its own for a host's data, small.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(path: &Path, size: u64) -> Small {
+        let words = ["-t", "tmpfs", "-o", &format!("size={size}"), "boxship-test"];
+        assert!(Command::new("mount").args(words).arg(path).status().unwrap().success());
+        Small(path.to_owned())
+    }
+
+    fn grow(&self, size: u64) {
+        let words = ["-o", &format!("remount,size={size}")];
+        assert!(Command::new("mount").args(words).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_gives_back_what_it_took() {
+    let mut host = Host::start(env!("CARGO_BIN_EXE_boxship"));
+    let way = Way::new(&host);
+    way.import(&host);
+    host.run(&format!("push -q {NAME}")).ok();
+    host.stop_daemon();
+    // Either the archive or its content finds room, never both.
+    let small = Small::mount(&host.data_root(), SIZE * 3 / 2);
+    host.start_daemon();
+    let before = taken(&host);
+    let failed = host.run(&format!("pull {NAME}"));
+    assert!(
+        failed.code != 0 && failed.stderr.to_lowercase().contains("no space left on device"),
+        "{failed:?}"
+    );
+    assert_eq!(host.run("images -aq").ok(), "");
+    eventually("space is given back", || taken(&host) < before + SIZE / 20);
+    let told = host.docker(["system", "df", "--format", "{{.Type}} {{.Size}}"]).ok().to_string();
+    assert!(told.starts_with("Images 0B"), "{told}");
+    small.grow(SIZE * 4);
+    host.run(&format!("pull -q {NAME}")).ok();
+    host.run(&format!("rmi {NAME}")).ok();
+    eventually("all is given back", || taken(&host) < before + SIZE / 20);
+    host.stop_daemon();
+    drop(small);
+    host.start_daemon();
+}
+
+/// Bytes below the data root.
+fn taken(host: &Host) -> u64 {
+    let told = host.home().shell(&format!("du -s -B1 '{}' | cut -f1", host.data_root().display()));
+    told.ok().parse().unwrap()
+}
