@@ -59,7 +59,10 @@ impl Firewall {
         } else {
             ""
         };
-        Ok(format!("accept there what bears this daemon's mark; its own rules still hold (`{command}`{ufw})"))
+        Ok(format!(
+            "accept there what bears this daemon's mark; its own rules still hold (`{command}`{ufw}); \
+             what leaves by another's bridge bears none"
+        ))
     }
 
     /// Tells the way of a packet on this host. `relayed`: the ports that programs listen for and relay.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::pair::{FAR, NEAR, PREFIX, Pair, ZONE};
 use crate::nft::object::{Base, Chain, Hook, Kind};
-use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict};
+use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict, interface_name};
 use crate::nft::set::{Part, Set};
 
 /// Says "this packet is of a network, and this table decides about it" from before routing to the end of the forward
@@ -323,6 +323,10 @@ fn ours() -> Chain {
         opened(Family::V6),
         Rule::new().within(&[Field::OutName], UNPROTECTED).accept(),
         Rule::new().within(&[Field::OutName], BRIDGES).drop().comment("not published"),
+        Rule::new()
+            .equals(Field::OutKind, &interface_name("bridge"))
+            .clear_mark(SEEN)
+            .comment("into another's bridge: its rules decide"),
         Rule::new().accept().comment("going out"),
     ];
     Chain { name: "ours", base: None, rules }
@@ -348,7 +352,8 @@ fn forward(guarded: &BTreeSet<Family>) -> Chain {
             Rule::of(family).drop().comment(why),
         ]);
     }
-    Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, 0), rules }
+    // Before others' rules, which may ask for the mark.
+    Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, -5), rules }
 }
 
 /// After everybody's rules for what is forwarded: nobody else has to know the mark.

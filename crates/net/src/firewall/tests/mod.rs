@@ -538,6 +538,18 @@ fn others_rules_are_seen_and_explained() {
     world.exec("host", "iptables -I DOCKER-USER -m mark --mark 0x2000/0x2000 -j ACCEPT");
     assert_eq!(firewall.obstacles().unwrap(), Vec::<String>::new());
     answers(&world, "outside", "10.9.0.1:8080", "one 10.9.0.2");
+    // The mark is no way into another's containers.
+    world.ip("host", "link add later type bridge");
+    world.ip("host", "addr add 172.22.0.1/24 dev later");
+    world.ip("host", "link set later up");
+    world.move_to("two", "later", &["172.22.0.3/24"]);
+    world.ip("two", "route replace default via 172.22.0.1");
+    world.serve("two", 80);
+    world.exec("host", "nft insert rule ip filter INPUT ip saddr 172.22.0.3 accept");
+    world.exec("host", "ping -q -i 0.02 -w 5 -c 1 172.22.0.3");
+    silent(&world, "one", "172.22.0.3:80", "another's container");
+    world.exec("host", "nft insert rule ip filter FORWARD oifname later accept");
+    answers(&world, "one", "172.22.0.3:80", "two 172.22.0.1");
     world.exec("host", "iptables -F DOCKER-USER");
     for direction in ["iifname", "oifname"] {
         for bridge in ["br0", "br1"] {
