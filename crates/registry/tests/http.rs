@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
 
+#[allow(dead_code)] // The tests of mirrors use the rest.
 mod server;
 
 use boxship_oci::Digest;

@@ -24,6 +24,9 @@ use crate::storage::uploads::Lease;
 /// How much is gathered before it is written, when it comes fast.
 const BATCH: usize = 256 << 10;
 
+/// How much more is worth another round of attempts: an upstream that gives a few bytes at a time gives none.
+const PROGRESS: u64 = 64 << 10;
+
 /// Which blob of which repository.
 type Key = (RepositoryName, Digest);
 
@@ -180,7 +183,7 @@ async fn download(mirror: &Mirror, ticket: &Ticket) -> Result<Draft, Trouble> {
             Stop::Ours(trouble) => return Err(trouble),
             Stop::Upstream(error) => error,
         };
-        let progress = draft.as_ref().is_some_and(|draft| draft.lease.size() > before);
+        let progress = draft.as_ref().is_some_and(|draft| draft.lease.size() >= before + PROGRESS);
         failures = if progress { 1 } else { failures + 1 };
         if !error.is_temporary() || failures >= mirror.patience.attempts || error.retry_after().is_some() {
             return mirror.told(std::future::ready(Err(error))).await;

@@ -44,6 +44,11 @@ impl Answer {
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
+    /// The length that was promised.
+    pub fn announced(&self) -> usize {
+        self.header("content-length").parse().unwrap_or(0)
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

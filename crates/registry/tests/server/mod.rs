@@ -1,6 +1,7 @@
 //! A server in this process and the plainest of clients, which can also misbehave.
 
 pub mod client;
+pub mod fake;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -35,21 +36,7 @@ impl Running {
     }
 
     pub fn at(storage: &Path, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            address: "127.0.0.1:0".parse().unwrap(),
-            storage: storage.to_owned(),
-            tls: None,
-            access: AccessConfig::default(),
-            mirror: None,
-            read_only: false,
-            largest_blob: 1 << 30,
-            most_uploads: 100,
-            upload_age: Duration::from_secs(3600),
-            connections: 100,
-            patience: Duration::from_secs(30),
-            gc_interval: Duration::ZERO,
-            gc: gc::Policy::default(),
-        };
+        let mut config = Self::config(storage);
         change(&mut config);
         let (stop, stopped) = watch::channel(false);
         let (tell, told) = std::sync::mpsc::channel();
@@ -63,6 +50,28 @@ impl Running {
         });
         let address = told.recv().unwrap();
         Self { address, storage: storage.to_owned(), stop, thread: Some(thread), _folder: None }
+    }
+
+    pub fn config(storage: &Path) -> Config {
+        Config {
+            address: "127.0.0.1:0".parse().unwrap(),
+            storage: storage.to_owned(),
+            tls: None,
+            access: AccessConfig::default(),
+            mirror: None,
+            read_only: false,
+            largest_blob: 1 << 30,
+            most_uploads: 100,
+            upload_age: Duration::from_secs(3600),
+            connections: 100,
+            patience: Duration::from_secs(30),
+            gc_interval: Duration::ZERO,
+            gc: gc::Policy::default(),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn storage(&self) -> &Path {
