@@ -64,15 +64,18 @@ pub(super) fn error(source: boxship_distribution::Error) -> Error {
         _ if source.is_unreachable() => Kind::Unavailable,
         _ => Kind::Internal,
     };
-    // Of this machine's own failures the causes are of interest; others tell theirs.
-    let ours = matches!(
-        source,
-        boxship_distribution::Error::Store(_)
-            | boxship_distribution::Error::Image(_)
-            | boxship_distribution::Error::Io { .. }
-    );
-    let text = if ours { crate::error::with_causes(&source) } else { source.to_string() };
-    Error::new(kind, text)
+    Error::new(kind, text(&source))
+}
+
+/// Of this machine's own failures the causes are of interest, "no space left on device" above all; others tell theirs.
+fn text(error: &boxship_distribution::Error) -> String {
+    use boxship_distribution::Error as Theirs;
+    match error {
+        Theirs::Store(_) | Theirs::Image(_) | Theirs::Io { .. } => crate::error::with_causes(error),
+        Theirs::Shared(error) => text(error),
+        Theirs::Blob { digest, source } => format!("fetch {digest}: {}", text(source)),
+        _ => error.to_string(),
+    }
 }
 
 /// Runs a transfer and streams what it tells. What fails before anything was told is an error, later the last message.
@@ -203,6 +206,17 @@ mod tests {
         let event = Event { progress: Some((500, 1000)), ..Event::of("abc", "Downloading") };
         let message = message(event);
         assert_eq!(message.progress, format!("[{}>{}]     500B/1kB", "=".repeat(25), " ".repeat(25)));
+    }
+
+    #[test]
+    fn a_full_disk_is_named_also_to_those_who_share_a_pull() {
+        use boxship_distribution::Error as Theirs;
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let failed = Theirs::Io { operation: "write layer", source: full };
+        let blob = Theirs::Blob { digest: boxship_oci::Digest::of("x"), source: Box::new(failed) };
+        let told = error(Theirs::Shared(std::sync::Arc::new(blob))).to_string();
+        assert!(told.starts_with("fetch sha256:"), "{told}");
+        assert!(told.ends_with(": write layer: no storage space"), "{told}");
     }
 
     #[tokio::test]

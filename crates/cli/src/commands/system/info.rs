@@ -155,7 +155,7 @@ fn server(info: &Json) -> String {
         lines.extend(labels.iter().map(|label| format!("  {}", plain(label))));
     }
     lines.push(format!(" Experimental: {}", at("ExperimentalBuild")));
-    lines.extend(insecure(info));
+    lines.extend(registries(info));
     lines.push(format!(" Live Restore Enabled: {}", at("LiveRestoreEnabled")));
     format!("{}\n\n", lines.join("\n"))
 }
@@ -180,16 +180,47 @@ fn security(info: &Json) -> Vec<String> {
     if lines.len() == 1 { Vec::new() } else { lines }
 }
 
-fn insecure(info: &Json) -> Vec<String> {
-    let Some(Json::List(nets)) =
-        info.get("RegistryConfig").and_then(|config| config.get("InsecureRegistryCIDRs"))
-    else {
-        return Vec::new();
+/// The registries that are spoken to without TLS, by name and by network, and the mirrors.
+fn registries(info: &Json) -> Vec<String> {
+    let Some(config) = info.get("RegistryConfig") else { return Vec::new() };
+    let list = |value: Option<&Json>| match value {
+        Some(Json::List(items)) => items.iter().map(plain).collect(),
+        _ => Vec::new(),
     };
-    if nets.is_empty() {
-        return Vec::new();
+    let mut insecure: Vec<String> = Vec::new();
+    if let Some(Json::Object(indexes)) = config.get("IndexConfigs") {
+        let named =
+            indexes.iter().filter(|(_, index)| matches!(index.get("Secure"), Some(Json::Bool(false))));
+        insecure.extend(named.map(|(name, _)| name.clone()));
     }
-    std::iter::once(" Insecure Registries:".to_string())
-        .chain(nets.iter().map(|net| format!("  {}", plain(net))))
-        .collect()
+    insecure.extend(list(config.get("InsecureRegistryCIDRs")));
+    let titled = |title: &str, lines: Vec<String>| {
+        let title = (!lines.is_empty()).then(|| format!(" {title}:"));
+        title.into_iter().chain(lines.into_iter().map(|line| format!("  {line}"))).collect::<Vec<_>>()
+    };
+    [titled("Insecure Registries", insecure), titled("Registry Mirrors", list(config.get("Mirrors")))]
+        .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_named_as_docker_does() {
+        let info = r#"{"RegistryConfig": {
+            "IndexConfigs": {"docker.io": {"Secure": true}, "reg.test:5000": {"Secure": false}},
+            "InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": ["http://mirror/"]}}"#;
+        assert_eq!(
+            registries(&serde_json::from_str(info).unwrap()),
+            [
+                " Insecure Registries:",
+                "  reg.test:5000",
+                "  127.0.0.0/8",
+                " Registry Mirrors:",
+                "  http://mirror/"
+            ]
+        );
+        assert!(registries(&serde_json::from_str("{}").unwrap()).is_empty());
+    }
 }
