@@ -312,24 +312,16 @@ impl Work {
         let response = place.repository.blob(&place.url, from, to).await?;
         let failed =
             |source| Error::Request { method: http::Method::GET, url: place.url.to_string(), source };
-        let mut ranges = false;
         let begun = Instant::now();
-        let begins = match response.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                let range = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
-                let (start, total) = range.and_then(content_range).unwrap_or((from, None));
-                if start != from || total.is_some_and(|total| total != partial.size()) {
-                    return Err(failed(Failure::Broken("the server sent another range".into())));
-                }
-                ranges = true;
-                from
-            }
-            _ => 0,
-        };
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let length: Option<u64> = length.and_then(|value| value.to_str().ok()?.parse().ok());
-        if begins == 0 && to.is_none() && length.is_some_and(|length| length != partial.size() - begins) {
-            let found = length.unwrap_or_default();
+        let mut ranges = response.status() == StatusCode::PARTIAL_CONTENT;
+        let told = Told::of(response.headers());
+        if ranges && !told.is_range(from, partial.size()) {
+            return Err(failed(Failure::Broken("the server sent another range".into())));
+        }
+        let begins = if ranges { from } else { 0 };
+        if let Some(found) =
+            told.length.filter(|length| begins == 0 && to.is_none() && *length != partial.size())
+        {
             return Err(Error::Store(boxship_store::Error::SizeMismatch { expected: partial.size(), found }));
         }
         let mut sink = Sink::new(self, segment, begins, begins == 0);
@@ -368,6 +360,28 @@ impl Work {
                 }
             }
         }
+    }
+}
+
+/// What an answer's header says of its body.
+struct Told {
+    length: Option<u64>,
+    /// Where the range begins, and the length of the whole.
+    range: Option<(u64, Option<u64>)>,
+}
+
+impl Told {
+    fn of(headers: &http::HeaderMap) -> Told {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Told {
+            length: text(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()),
+            range: text(header::CONTENT_RANGE).and_then(content_range),
+        }
+    }
+
+    /// Whether it can be the range from here on, of a blob of this size; what isn't said is taken to be right.
+    fn is_range(&self, from: u64, size: u64) -> bool {
+        self.range.is_none_or(|(start, total)| start == from && total.is_none_or(|total| total == size))
     }
 }
 

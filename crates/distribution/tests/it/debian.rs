@@ -1,4 +1,4 @@
-//! Against Debian's docker-registry: plain, by TLS, with a password. Left out where it isn't installed.
+//! Against Debian's docker-registry: plain, by TLS, with a password. It must be installed.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -25,14 +25,6 @@ impl Drop for Registry {
     }
 }
 
-fn is_there() -> bool {
-    let there = Path::new("/usr/bin/docker-registry").exists();
-    if !there {
-        println!("docker-registry is not installed: left out");
-    }
-    there
-}
-
 fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Registry {
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -51,7 +43,7 @@ fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Regi
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
+        .expect("start docker-registry, of the package of this name");
     let registry = Registry { child, address, folder };
     for _ in 0..200 {
         if std::net::TcpStream::connect(&registry.address).is_ok() {
@@ -68,9 +60,6 @@ fn nothing(_: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pushed_mounted_and_pulled_again() {
-    if !is_there() {
-        return;
-    }
     let registry = start(nothing, nothing);
     let house = House::new();
     let image = Image::new(&[archive("f", &noise(9_000_000, 1)), archive("g", b"small")], true);
@@ -105,9 +94,6 @@ async fn pushed_mounted_and_pulled_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn images_made_here_are_sent_compressed_and_evicted_archives_come_back() {
-    if !is_there() {
-        return;
-    }
     let registry = start(nothing, nothing);
     let house = House::new();
     let plain = archive("f", &vec![7; 5_000_000]);
@@ -161,9 +147,6 @@ fn make(house: &House, plain: &[u8], name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_tls_and_a_password() {
-    if !is_there() {
-        return;
-    }
     let registry = start(
         |folder| {
             let made = Command::new("openssl")
