@@ -254,6 +254,11 @@ fn what_is_refused_leaves_nothing() {
     host.run("network create --subnet 10.77.0.0/24 mine").ok();
     host.run("network create --subnet 10.78.0.0/30 tiny").ok();
     sleeper(&host, "box", "--network tiny");
+    // The default bridge comes with its first container, and stays.
+    host.run("run --rm busybox true").ok();
+    eventually("its cable is gone", || {
+        host.home().links().iter().filter(|link| link.starts_with("veth")).count() == 1
+    });
     let links = host.home().links();
     for (line, text) in [
         ("network create mine", "network with name mine already exists"),
