@@ -22,13 +22,22 @@ impl Registry {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         // Free a moment ago; the tests' own process takes others.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self::serve(port, &folder.path().join("storage"), arguments);
+        Registry { server, folder, port }
+    }
+
+    fn serve(port: u16, storage: &Path, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_boxship"));
         command.args(["registry", "serve", "--address", &format!("127.0.0.1:{port}"), "--storage"]);
-        command.arg(folder.path().join("storage")).args(arguments).stdin(Stdio::null());
+        command.arg(storage).args(arguments).stdin(Stdio::null());
         let server = command.stderr(Stdio::null()).spawn().unwrap();
-        let registry = Registry { server, folder, port };
         eventually("the registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        registry
+        server
+    }
+
+    /// The same again, after it was killed.
+    fn restart(&mut self) {
+        self.server = Self::serve(self.port, &self.path("storage"), &[]);
     }
 
     fn name(&self, repository: &str) -> String {
@@ -209,4 +218,147 @@ fn names_passwords_and_rights() {
     };
     assert!(inspect("public/x"));
     assert!(!inspect("private/x"));
+}
+
+#[test]
+fn tls_by_an_authority_of_ones_own() {
+    let files = tempfile::tempdir().unwrap();
+    let file = |name: &str| files.path().join(name).to_string_lossy().into_owned();
+    let openssl = |words: &[&str]| run(Command::new("openssl").args(words));
+    let (ca, ca_key, key, request, cert) = ("ca.crt", "ca.key", "server.key", "server.csr", "server.crt");
+    let [ca, ca_key, key, request, cert] = [ca, ca_key, key, request, cert].map(file);
+    let days = ["-days", "2"];
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let authority = ["-x509", "-subj", "/CN=authority", "-keyout", &ca_key, "-out", &ca];
+    openssl(&[&["req"][..], &curve, &days, &authority].concat());
+    let asked = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"];
+    openssl(&[&["req"][..], &curve, &asked, &["-keyout", &key, "-out", &request]].concat());
+    let signed =
+        ["x509", "-req", "-copy_extensions", "copy", "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial"];
+    openssl(&[&signed[..], &days, &["-in", &request, "-out", &cert]].concat());
+
+    let registry = Registry::start(&["--tls-cert", &cert, "--tls-key", &key]);
+    let (source, trusted) = (registry.path("source"), registry.path("trusted"));
+    layout(&source, 3);
+    fs::create_dir(&trusted).unwrap();
+    fs::copy(&ca, trusted.join("ca.crt")).unwrap();
+    let (source, target) =
+        (format!("oci:{}:x", source.display()), format!("docker://{}", registry.name("by/tls:1")));
+    let strangers = Command::new("skopeo").args(["copy", "--all", &source, &target]).output().unwrap();
+    assert!(String::from_utf8_lossy(&strangers.stderr).contains("unknown authority"));
+    let trusted = trusted.to_string_lossy();
+    skopeo(&["copy", "--all", "--dest-cert-dir", &trusted, &source, &target]);
+    let inspected = skopeo(&["inspect", "--raw", "--cert-dir", &trusted, &target]);
+    assert!(inspected.contains("arm64"), "{inspected}");
+    registry.podman(&["pull", "--cert-dir", &trusted, &registry.name("by/tls:1")]);
+    registry.podman(&["rmi", "--all"]);
+}
+
+#[test]
+fn a_server_killed_during_pushes_shows_whole_blobs_only() {
+    let mut registry = Registry::start(&[]);
+    let source = registry.path("source");
+    layout(&source, 4);
+    // Blobs that take a moment each, so that the kill meets some half-way.
+    let folder = source.join("blobs/sha256");
+    let large: Vec<u8> = (0..24u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let kind = "application/vnd.oci.image.layer.v1.tar";
+    let blob = |bytes: &[u8], kind: &str| {
+        let digest = Digest::of(bytes);
+        fs::write(folder.join(digest.hex()), bytes).unwrap();
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    let parts: Vec<&[u8]> = (0..6).map(|n| &large[n << 20..]).collect();
+    let layers: Vec<_> = parts.iter().map(|part| blob(part, kind)).collect();
+    let diffs: Vec<_> = parts.iter().map(Digest::of).collect();
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diffs}});
+    let config = blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
+    let mut entry = blob(manifest.to_string().as_bytes(), kind);
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": "x"});
+    fs::write(source.join("index.json"), json!({"schemaVersion": 2, "manifests": [entry]}).to_string())
+        .unwrap();
+
+    let (from, to) =
+        (format!("oci:{}:x", source.display()), format!("docker://{}", registry.name("large:1")));
+    let words = ["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to];
+    let storage = registry.path("storage");
+    for _ in 0..3 {
+        let mut push =
+            Command::new("skopeo").args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let uploads = storage.join("repositories/large/_uploads");
+        eventually("a blob is on its way", || {
+            let entries = uploads.read_dir().into_iter().flatten().flatten();
+            let mut sizes = entries.filter_map(|entry| entry.metadata().ok()).map(|found| found.len());
+            sizes.any(|size| size > 1 << 20) || matches!(push.try_wait(), Ok(Some(_)))
+        });
+        registry.server.kill().unwrap();
+        registry.server.wait().unwrap();
+        let _ = push.wait();
+        for path in ["blobs", "repositories/large/_blobs", "repositories/large/_manifests"] {
+            whole(&storage.join(path));
+        }
+        registry.restart();
+    }
+    assert!(
+        !storage.join("repositories/large/_tags/1").exists()
+            || storage.join("repositories/large/_manifests").exists()
+    );
+    skopeo(&words);
+    let back = registry.path("back");
+    let target = format!("oci:{}:x", back.display());
+    skopeo(&["copy", "--preserve-digests", "--src-tls-verify=false", &to, &target]);
+}
+
+/// Every file below has the digest that it is called by.
+fn whole(folder: &Path) {
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            whole(&path);
+            continue;
+        }
+        let found = Digest::of(fs::read(&path).unwrap());
+        assert_eq!(path.file_name().unwrap().to_str(), Some(found.hex()));
+    }
+}
+
+#[test]
+fn a_mirror_for_the_stock_clients() {
+    let upstream = Registry::start(&[]);
+    let url = format!("http://127.0.0.1:{}", upstream.port);
+    let mirror = Registry::start(&["--mirror", &url]);
+    let source = upstream.path("source");
+    layout(&source, 5);
+    let pushed = format!("docker://{}", upstream.name("library/box:1"));
+    skopeo(&[
+        "copy",
+        "--all",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+        &format!("oci:{}:x", source.display()),
+        &pushed,
+    ]);
+    let name = format!("docker://{}", mirror.name("library/box:1"));
+    let pull = |to: &str| {
+        let target = format!("oci:{}:x", mirror.path(to).display());
+        skopeo(&["copy", "--all", "--preserve-digests", "--src-tls-verify=false", &name, &target]);
+        fs::read(mirror.path(to).join("index.json")).unwrap()
+    };
+    let first = pull("first");
+    mirror.podman(&["pull", "--tls-verify=false", &mirror.name("library/box:1")]);
+    drop(upstream);
+    assert_eq!(first, pull("second"));
+    let refused = Command::new("skopeo")
+        .args([
+            "copy",
+            "--dest-tls-verify=false",
+            &format!("oci:{}:x", mirror.path("first").display()),
+            &name,
+        ])
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    mirror.podman(&["rmi", "--all"]);
 }
