@@ -1,6 +1,8 @@
 //! `system df`: how much disk images and containers take.
 
 use boxship_api as api;
+use boxship_api::system::OtherUsage;
+use boxship_store::Others;
 
 use crate::container::ListOptions;
 use crate::image::ImageListOptions;
@@ -48,6 +50,25 @@ impl Engine {
         // Nothing here makes volumes or build cache: there are none.
         usage.volumes = (all || volumes).then(Vec::new);
         usage.build_cache = (all || build_cache).then(Vec::new);
+        if all {
+            let store = self.store().clone();
+            usage.others = others(blocking(move || Ok(store.others()?)).await?);
+        }
         Ok(usage)
     }
+}
+
+/// What belongs to no image and was written by no container.
+fn others(found: Others) -> Vec<OtherUsage> {
+    let all = [
+        ("Database", found.database),
+        ("Containers' logs and files", found.containers),
+        ("Being deleted", found.trash),
+        ("Being made", found.working),
+    ];
+    let line = |(description, size): (&str, u64)| OtherUsage {
+        description: description.to_owned(),
+        size: size as i64,
+    };
+    all.into_iter().map(line).collect()
 }

@@ -18,6 +18,17 @@ wire! {
         pub volumes: Option<Vec<Volume>>,
         /// The build cache.
         pub build_cache: Option<Vec<BuildCache>>,
+        /// Ours alone: what else takes space below the data root, when everything is asked for.
+        #[serde(rename = "BoxshipOthers")]
+        opt others: Vec<OtherUsage>,
+    }
+
+    /// What takes space and is of none of Docker's kinds.
+    pub struct OtherUsage {
+        /// For a person.
+        pub description: String,
+        /// Bytes.
+        pub size: i64,
     }
 
     /// One record of the build cache.

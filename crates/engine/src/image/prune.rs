@@ -30,8 +30,10 @@ impl Engine {
                     deleted.extend(prune_one(&engine, &known, dangling));
                 }
             }
-            // Fetches that were given up; those that go on are held.
-            engine.store().prune_partials()?;
+            // Fetches that were given up; those that go on are held. They are of no image that filters could choose.
+            if KEYS[1..].iter().all(|key| !filters.contains(key)) {
+                engine.store().prune_partials()?;
+            }
             let reclaimed = before.saturating_sub(used(engine.store())?);
             Ok(PruneReport {
                 images_deleted: Some(deleted).filter(|deleted| !deleted.is_empty()),

@@ -157,9 +157,16 @@ fn detailed(usage: &DiskUsage) -> Result<String> {
     let volumes: String = std::iter::once("VOLUME NAME\tLINKS\tSIZE\n".to_string()).chain(volumes).collect();
     let heading = "CACHE ID\tCACHE TYPE\tSIZE\tCREATED\tLAST USED\tUSAGE\tSHARED\n".to_string();
     let caches: String = std::iter::once(heading).chain(caches).collect();
+    let others = usage.others.iter().map(|one| format!("{}\t{}\n", one.description, human(one.size)));
+    let others: String = std::iter::once("TYPE\tSIZE\n".to_string()).chain(others).collect();
+    // Docker's daemon tells nothing of it.
+    let others = match usage.others.is_empty() {
+        true => String::new(),
+        false => format!("\nOther space usage:\n\n{}", format::tabs::align(&others, 10, 3)),
+    };
     Ok(format!(
         "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\nBuild cache usage: \
-         {}\n\n{}",
+         {}\n\n{}{others}",
         format::listing(&image::ls::LISTING, IMAGES, &images.collect::<Vec<_>>())?,
         format::listing(&container::ls::LISTING, CONTAINERS, &containers.collect::<Vec<_>>())?,
         format::tabs::align(&volumes, 10, 3),
