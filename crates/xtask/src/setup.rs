@@ -3,22 +3,32 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Debian packages by what they are needed for.
+/// Debian packages of the programs that tests call, by what they are needed for. What only benches call (crun,
+/// wrk, iperf3) they name themselves when it is missing.
 const PACKAGES: &[(&str, &str)] = &[
-    ("busybox", "busybox-static"),    // the root of the small test image
-    ("debootstrap", "debootstrap"),   // the Debian test image
-    ("docker", "docker.io"),          // the stock client
-    ("gcc", "build-essential"),       // C parts of the dependencies
-    ("linux.uml", "user-mode-linux"), // a kernel with cgroup v2 only
-    ("kmod", "kmod"),                 // modules for it
-    ("jq", "jq"),                     // reading JSON in shell tests
-    ("script", "bsdutils"),           // a terminal for the command line
-    ("python3", "python3"),           // the SDK's tests
-    ("openssl", "openssl"),           // certificates for the TLS tests
-    ("ip", "iproute2"),               // hosts in network namespaces
-    ("nft", "nftables"),              // what is in their firewall
-    ("curl", "curl"),                 // requests to published ports
-    ("ping", "iputils-ping"),         // what gets through
+    ("busybox", "busybox-static"),          // the root of the small test image
+    ("debootstrap", "debootstrap"),         // the Debian test image
+    ("docker", "docker.io"),                // the stock client
+    ("gcc", "build-essential"),             // C parts of the dependencies
+    ("linux.uml", "user-mode-linux"),       // a kernel with cgroup v2 only
+    ("kmod", "kmod"),                       // modules for it
+    ("jq", "jq"),                           // reading JSON in shell tests
+    ("script", "bsdutils"),                 // a terminal for the command line
+    ("python3", "python3"),                 // the SDK's tests
+    ("openssl", "openssl"),                 // certificates for the TLS tests
+    ("ip", "iproute2"),                     // hosts in network namespaces
+    ("nft", "nftables"),                    // what is in their firewall
+    ("curl", "curl"),                       // requests to published ports
+    ("ping", "iputils-ping"),               // what gets through
+    ("iptables", "iptables"),               // others' rules beside ours
+    ("dig", "bind9-dnsutils"),              // questions to the name server
+    ("skopeo", "skopeo"),                   // another client of registries
+    ("podman", "podman"),                   // and one more
+    ("docker-registry", "docker-registry"), // another registry
+    ("htpasswd", "apache2-utils"),          // its users
+    ("tmux", "tmux"),                       // terminals that are looked at
+    ("gzip", "gzip"),                       // archives of others' making
+    ("zstd", "zstd"),                       // the same
 ];
 
 /// The SDK that the tests drive, from PyPI, in an environment of its own.

@@ -136,7 +136,8 @@ fn docker(folder: &Path) -> Result<Contender, String> {
         folder.join("docker").display()
     );
     fs::write(&settings, text).map_err(|e| format!("write {}: {e}", settings.display()))?;
-    Contender::start("docker-registry", 15902, Command::new("docker-registry").arg("serve").arg(settings))
+    let program = boxship_testkit::require_program("docker-registry", "docker-registry");
+    Contender::start("docker-registry", 15902, Command::new(program).arg("serve").arg(settings))
 }
 
 /// Content that no other number has, and its digest.
@@ -163,7 +164,7 @@ fn lua(blobs: &[(Vec<u8>, String)]) -> String {
 
 /// Requests a second, as wrk counts them; answers that are no success fail the measurement.
 fn wrk(port: u16, path: &str, script: Option<&Path>) -> Result<f64, String> {
-    let mut command = Command::new("wrk");
+    let mut command = Command::new(boxship_testkit::require_program("wrk", "wrk"));
     command.args(["-t1", &format!("-c{CLIENTS}"), &format!("-d{SECONDS}s"), "--timeout", "30s"]);
     if let Some(script) = script {
         command.arg("-s").arg(script);
