@@ -28,6 +28,62 @@ wire! {
         pub size: i64,
         /// The same, for clients before 1.44.
         opt virtual_size: i64,
+        /// Its platforms that are here, when asked for (1.47).
+        opt manifests: Vec<ManifestSummary>,
+    }
+
+    /// One platform of an image.
+    pub struct ManifestSummary {
+        /// The manifest's digest.
+        #[serde(rename = "ID")]
+        pub id: String,
+        /// The manifest.
+        pub descriptor: ManifestDescriptor,
+        /// Whether its content is here.
+        pub available: bool,
+        /// What it takes of the disk.
+        pub size: ManifestSize,
+        /// `image`.
+        pub kind: String,
+        /// What an image has.
+        pub image_data: ManifestImage,
+    }
+
+    /// A manifest in its content's terms.
+    pub struct ManifestDescriptor {
+        /// What it is.
+        #[serde(rename = "mediaType")]
+        pub media_type: String,
+        /// Its digest.
+        #[serde(rename = "digest")]
+        pub digest: String,
+        /// Its bytes.
+        #[serde(rename = "size")]
+        pub size: i64,
+    }
+
+    /// What a manifest takes of the disk.
+    pub struct ManifestSize {
+        /// Bytes of its blobs that are here.
+        pub content: i64,
+        /// These and what was unpacked of them.
+        pub total: i64,
+    }
+
+    /// What the manifest of an image has beside others.
+    pub struct ManifestImage {
+        /// What it runs on.
+        pub platform: boxship_oci::Platform,
+        /// Containers made from it.
+        pub containers: Vec<String>,
+        /// What was unpacked.
+        pub size: UnpackedSize,
+    }
+
+    /// What was unpacked of an image.
+    pub struct UnpackedSize {
+        /// Bytes.
+        pub unpacked: i64,
     }
 
     /// `GET /images/{name}/json`.

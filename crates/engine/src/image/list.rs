@@ -10,7 +10,7 @@ use boxship_oci::{Digest, Reference};
 use boxship_store::Store;
 
 use super::known::Known;
-use super::{ImageListOptions, glob};
+use super::{ImageListOptions, glob, manifests};
 use crate::error::blocking;
 use crate::{Engine, Error, Result};
 
@@ -22,7 +22,26 @@ impl Engine {
         options.filters.validate(&KEYS)?;
         let store = self.store().clone();
         let users = self.image_users();
-        blocking(move || list(&store, &options, &users)).await
+        let with_manifests = options.manifests;
+        let containers = self.image_containers();
+        blocking(move || {
+            let mut images = list(&store, &options, &users)?;
+            if with_manifests {
+                manifests::add(&store, &containers, &mut images)?;
+            }
+            Ok(images)
+        })
+        .await
+    }
+
+    /// The containers made from each image.
+    fn image_containers(&self) -> HashMap<String, Vec<String>> {
+        let mut containers: HashMap<String, Vec<String>> = HashMap::new();
+        for container in self.inner.registry.all() {
+            let configuration = container.configuration();
+            containers.entry(configuration.image.clone()).or_default().push(configuration.id.clone());
+        }
+        containers
     }
 
     /// How many containers were made from each image.
@@ -78,6 +97,7 @@ pub(super) fn summary(known: &Known) -> Summary {
         shared_size: -1,
         size: known.image.size as i64,
         virtual_size: 0,
+        manifests: Vec::new(),
     }
 }
 

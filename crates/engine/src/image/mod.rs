@@ -10,6 +10,7 @@ mod import;
 mod inspect;
 mod known;
 mod list;
+mod manifests;
 mod load;
 mod prune;
 mod pull;
@@ -50,6 +51,8 @@ pub struct ImageListOptions {
     pub shared_size: bool,
     /// Tell digests.
     pub digests: bool,
+    /// Tell platforms.
+    pub manifests: bool,
 }
 
 /// `DELETE /images/{name}`.

@@ -21,6 +21,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
         filters,
         shared_size: call.version.at_least(42) && call.query.switch("shared-size"),
         digests: call.query.switch("digests"),
+        manifests: call.version.at_least(47) && call.query.switch("manifests"),
     };
     let mut images = call.engine().image_list(options).await?;
     adapt::image::list(call.version, &mut images);
