@@ -38,15 +38,10 @@ pub(crate) enum Phase {
     Complete,
 }
 
-const PHASES: [Phase; 7] = [
-    Phase::Announced,
-    Phase::Waiting,
-    Phase::Downloading,
-    Phase::Verifying,
-    Phase::Downloaded,
-    Phase::Extracting,
-    Phase::Complete,
-];
+const PHASES: [Phase; 7] = {
+    use Phase::*;
+    [Announced, Waiting, Downloading, Verifying, Downloaded, Extracting, Complete]
+};
 
 /// What all jobs of a client share.
 pub(crate) struct Pool {
@@ -315,8 +310,9 @@ impl Run {
             wait(below.end.clone()).await?;
         }
         let store = self.pool.store.clone();
-        let recorded = tokio::task::spawn_blocking(move || store.images().add_layer(unpacked));
-        recorded.await.map_err(|_| Error::Cancelled)??;
+        let state = self.state.clone();
+        let recorded = tokio::task::spawn_blocking(move || (store.images().add_layer(unpacked), state));
+        recorded.await.map_err(|_| Error::Cancelled)?.0?;
         self.enter(Phase::Complete);
         Ok(())
     }
@@ -388,8 +384,12 @@ impl Run {
             below: self.below.clone(),
             handle: Handle::current(),
         };
-        let unpacked = tokio::task::spawn_blocking(move || work.run(flow));
-        unpacked.await.unwrap_or(Err(Error::Cancelled))
+        // The state goes after what was unpacked, also when nobody takes it: then the [`Trace`] is gone with its folder.
+        let unpacked = tokio::task::spawn_blocking(move || {
+            let state = work.state.clone();
+            (work.run(flow), state)
+        });
+        unpacked.await.map_or(Err(Error::Cancelled), |(unpacked, _)| unpacked)
     }
 }
 
