@@ -93,6 +93,13 @@ impl Kernel {
             .collect()
     }
 
+    /// Whether something is plugged into a bridge.
+    pub(super) fn is_used(&self, bridge: &str) -> bool {
+        let links = self.links.as_ref().ok().and_then(|links| links.interfaces().ok()).unwrap_or_default();
+        let index = links.iter().find(|link| link.name == bridge).map(|link| link.index);
+        index.is_some() && links.iter().any(|link| link.master == index)
+    }
+
     /// Whether a link of that name is there, and whose it is.
     pub(super) fn owner(&self, link: &str) -> Result<Owner> {
         Ok(match self.links()?.mark(link)? {

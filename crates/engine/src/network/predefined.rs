@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// The default bridge's link, beside an existing docker0.
 const LINK: &str = "boxship0";
 
+/// The packet size of the default bridge when nobody names one.
+const USUAL_MTU: u32 = 1500;
+
 /// A network with nothing but a name and a driver.
 fn bare(name: &str, driver: Driver) -> Result<Network> {
     Ok(Network {
@@ -63,6 +66,7 @@ impl Networks {
             let kept = was.iter().find(|subnet| {
                 subnet.is_v6() == v6
                     && foreign.is_none()
+                    && (may_stay(config, &subnet.subnet) || self.kernel.is_used(&link))
                     && !routes.iter().chain(others).any(|other| overlaps(other, &subnet.subnet))
             });
             let subnet = match (pinned, kept) {
@@ -88,7 +92,8 @@ impl Networks {
             foreign: foreign.is_some(),
             icc: config.icc,
             masquerade: config.ip_masq,
-            mtu: config.mtu,
+            // A size that the configuration no longer names must not stay on our link.
+            mtu: if config.mtu == 0 && foreign.is_none() { USUAL_MTU } else { config.mtu },
             host_binding: config.host_binding,
             ..Bridge::default()
         });
@@ -99,6 +104,16 @@ impl Networks {
     }
 }
 
+/// Who names ranges wants the default bridge in one of them, too.
+fn may_stay(config: &NetworkConfig, subnet: &IpNet) -> bool {
+    let mut of_family = config.pools.iter().filter(|pool| is_v6(&pool.base) == is_v6(subnet)).peekable();
+    of_family.peek().is_none() || of_family.any(|pool| pool.base.contains(subnet))
+}
+
+fn is_v6(net: &IpNet) -> bool {
+    matches!(net, IpNet::V6(_))
+}
+
 /// The subnet that the configuration (or the administrator's bridge) leaves no choice about.
 fn pinned(config: &NetworkConfig, v6: bool, own: &[IpNet]) -> Result<Option<Subnet>> {
     let (bip, range) = match v6 {
@@ -106,7 +121,7 @@ fn pinned(config: &NetworkConfig, v6: bool, own: &[IpNet]) -> Result<Option<Subn
         true => (config.bip6.map(IpNet::V6), config.fixed_cidr_v6.map(IpNet::V6)),
     };
     let (bip_key, range_key) = if v6 { ("bip6", "fixed-cidr-v6") } else { ("bip", "fixed-cidr") };
-    let of_family = |net: &&IpNet| matches!(net, IpNet::V6(_)) == v6;
+    let of_family = |net: &&IpNet| is_v6(net) == v6;
     let global = |net: &&IpNet| !matches!(net, IpNet::V6(v6) if v6.addr().is_unicast_link_local());
     let own = own.iter().filter(of_family).filter(global).copied();
     let address = bip.or_else(|| own.into_iter().next());
@@ -162,7 +177,7 @@ fn told(subnet: &Subnet) -> IpamConfig {
 fn options(driver: &Driver, config: &NetworkConfig) -> BTreeMap<String, String> {
     let Driver::Bridge(bridge) = driver else { return BTreeMap::new() };
     let binding = config.host_binding.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string());
-    let mtu = if bridge.mtu == 0 { 1500 } else { bridge.mtu };
+    let mtu = if bridge.mtu == 0 { USUAL_MTU } else { bridge.mtu };
     [
         ("com.docker.network.bridge.default_bridge", "true".to_owned()),
         ("com.docker.network.bridge.enable_icc", bridge.icc.to_string()),

@@ -316,6 +316,34 @@ fn the_default_bridge_is_as_configured() {
 }
 
 #[test]
+fn the_default_bridge_follows_a_changed_configuration() {
+    alone(|home| {
+        let ip = |line: &str| {
+            let ran = std::process::Command::new("ip").args(line.split(' ')).output().unwrap();
+            assert!(ran.status.success(), "ip {line}");
+            String::from_utf8(ran.stdout).unwrap()
+        };
+        let subnet = |networks: &Networks| {
+            let bridge = networks.find("bridge").unwrap();
+            networks.prepare(&bridge).unwrap();
+            bridge.subnets[0].subnet.to_string()
+        };
+        let pool = |base: &str| boxship_net::ipam::Pool { base: base.parse().unwrap(), size: 24 };
+        let pools = |base| NetworkConfig { pools: vec![pool(base)], ..NetworkConfig::default() };
+        let small = NetworkConfig { mtu: 1400, ..pools("10.7.0.0/16") };
+        assert_eq!(subnet(&home.open(small)), "10.7.0.0/24");
+        assert!(ip("link show boxship0").contains("mtu 1400"));
+        assert_eq!(subnet(&home.open(NetworkConfig::default())), "10.7.0.0/24", "no reason to move");
+        assert!(ip("link show boxship0").contains("mtu 1500"));
+        assert_eq!(subnet(&home.open(pools("10.8.0.0/16"))), "10.8.0.0/24");
+        assert!(ip("addr show boxship0").contains("10.8.0.1/24"));
+        ip("link add plug type veth peer name other");
+        ip("link set plug master boxship0");
+        assert_eq!(subnet(&home.open(pools("10.9.0.0/16"))), "10.8.0.0/24", "containers are there");
+    });
+}
+
+#[test]
 fn answers_are_dockers() {
     alone(|home| {
         let networks = home.open(NetworkConfig::default());
