@@ -5,7 +5,9 @@
 //!
 //! - Within the grace nothing goes. A blob's (and a manifest's) change time is its lease: push, mount, and being found
 //!   by a client that looks before it pushes all renew it. So the lease outlives a restart and is seen by every process.
-//! - A repository into which an upload is under way keeps its blobs and untagged manifests altogether.
+//! - A repository into which an upload is under way keeps its blobs and untagged manifests altogether. One that has
+//!   rested for longer than the grace (and for a while at least) holds nothing: clients that gave up, on a full disk
+//!   above all, leave such, and what they had sent before must go to make room.
 //! - A manifest is written under the repository's shared lock, after a look at all it names; here the lock is held
 //!   alone while the repository is swept. Either the manifest comes first, and what it names stays, or the sweep comes
 //!   first, and the push is told which blobs to send again. Manifests that came before the lock was taken are read
@@ -25,6 +27,9 @@ use boxship_oci::Digest;
 use crate::error::Result;
 use crate::name::{RepositoryName, Tag, matches};
 use crate::storage::{Storage, blobs, disk, manifest};
+
+/// How long an upload may rest between two requests of its client, whatever the grace.
+const UPLOAD_REST: Duration = Duration::from_secs(10 * 60);
 
 /// What may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +125,7 @@ impl Run<'_> {
         let patterns = &self.policy.repositories;
         let named = patterns.is_empty() || patterns.iter().any(|one| matches(one, repository.as_str()));
         let kept = if named { self.tags(repository)? } else { self.storage.all_tags(repository)? };
-        if !disk::names(&folder.join("_uploads"))?.is_empty() {
+        if self.is_pushed_to(&folder.join("_uploads"))? {
             return Ok(());
         }
         if named && self.policy.untagged {
@@ -326,6 +331,21 @@ impl Run<'_> {
             disk::remove_file(path)?;
         }
         Ok(())
+    }
+
+    /// Whether an upload has got something of late.
+    fn is_pushed_to(&self, uploads: &Path) -> Result<bool> {
+        let rest = self.policy.grace.max(UPLOAD_REST);
+        for name in disk::names(uploads)? {
+            let path = uploads.join(name);
+            let found = disk::if_there(fs::symlink_metadata(&path), "stat", &path)?;
+            let written = found.and_then(|found| found.modified().ok());
+            // A time to come, after the clock was set back, is of late, too.
+            if written.is_some_and(|written| written.elapsed().unwrap_or_default() < rest) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn is_over(&self, found: &fs::Metadata) -> bool {

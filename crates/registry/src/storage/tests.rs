@@ -255,6 +255,23 @@ fn an_upload_under_way_holds_everything() {
     assert!(!fixture.storage.has_blob(&name("a"), &blob).unwrap());
 }
 
+#[test]
+fn an_upload_that_rests_holds_nothing() {
+    let fixture = fixture();
+    let lease = fixture.uploads.begin(&name("a"), Algorithm::Sha256).unwrap();
+    let blob = fixture.push("a", b"first layer");
+    drop(lease);
+    assert_eq!(collect(&fixture.storage, &all_at_once()).unwrap().blobs, 0);
+    for upload in std::fs::read_dir(fixture.storage.folder(&name("a")).join("_uploads")).unwrap() {
+        let file = std::fs::File::options().write(true).open(upload.unwrap().path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    }
+    let kept = Policy { grace: Duration::from_secs(7200), ..all_at_once() };
+    assert_eq!(collect(&fixture.storage, &kept).unwrap().blobs, 0);
+    assert_eq!(collect(&fixture.storage, &all_at_once()).unwrap().blobs, 1);
+    assert!(!fixture.storage.has_blob(&name("a"), &blob).unwrap());
+}
+
 /// Pushes run while collection does, as hard as it can: a push that was acknowledged is whole, and one that lost a
 /// blob to a collection without grace was told so and succeeds when it sends it again.
 #[test]
