@@ -42,8 +42,8 @@ pub enum Error {
     /// A layer's bytes aren't those of its digest.
     #[error("filesystem layer verification failed for digest {0}")]
     Verification(Digest),
-    /// A layer could not be fetched.
-    #[error("fetch {digest}: {source}")]
+    /// A layer could not be fetched or sent.
+    #[error("layer {digest}: {source}")]
     Blob {
         /// The layer.
         digest: Digest,

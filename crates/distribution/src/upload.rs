@@ -92,6 +92,11 @@ impl Repository {
             failures = if upload.at > before { 1 } else { failures + 1 };
             let patience = self.session.patience;
             if !error.is_temporary() && !is_lost(&error) || failures >= patience.attempts {
+                // Nobody will go on with it: a registry that still answers need not keep it.
+                if matches!(error, Error::Answer(_)) {
+                    let scope = push_scope(&self.path, None);
+                    let _ = self.session.call(Call::new(Method::DELETE, upload.url.clone(), &scope)).await;
+                }
                 return Err(Error::Blob { digest: digest.clone(), source: Box::new(error) });
             }
             tokio::time::sleep(patience.wait(failures - 1, error.retry_after())).await;

@@ -73,7 +73,7 @@ fn text(error: &boxship_distribution::Error) -> String {
     match error {
         Theirs::Store(_) | Theirs::Image(_) | Theirs::Io { .. } => crate::error::with_causes(error),
         Theirs::Shared(error) => text(error),
-        Theirs::Blob { digest, source } => format!("fetch {digest}: {}", text(source)),
+        Theirs::Blob { digest, source } => format!("layer {digest}: {}", text(source)),
         _ => error.to_string(),
     }
 }
@@ -215,7 +215,7 @@ mod tests {
         let failed = Theirs::Io { operation: "write layer", source: full };
         let blob = Theirs::Blob { digest: boxship_oci::Digest::of("x"), source: Box::new(failed) };
         let told = error(Theirs::Shared(std::sync::Arc::new(blob))).to_string();
-        assert!(told.starts_with("fetch sha256:"), "{told}");
+        assert!(told.starts_with("layer sha256:"), "{told}");
         assert!(told.ends_with(": write layer: no storage space"), "{told}");
     }
 
