@@ -12,10 +12,10 @@ use super::house::{House, Image, archive, noise, settings};
 use super::sending::{push, statuses, tag, with_image};
 
 /// A running registry; ends with the test.
-struct Registry {
+pub struct Registry {
     child: Child,
-    address: String,
-    folder: tempfile::TempDir,
+    pub address: String,
+    pub folder: tempfile::TempDir,
 }
 
 impl Drop for Registry {
@@ -25,7 +25,7 @@ impl Drop for Registry {
     }
 }
 
-fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Registry {
+pub fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Registry {
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
@@ -54,7 +54,7 @@ fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Regi
     panic!("the registry doesn't start");
 }
 
-fn nothing(_: &Path) -> String {
+pub fn nothing(_: &Path) -> String {
     String::new()
 }
 

@@ -17,6 +17,8 @@ pub struct Seen {
     pub headers: HashMap<String, String>,
     /// How many requests for this path came before.
     pub nth: usize,
+    /// What was sent along, but for blobs.
+    pub body: Vec<u8>,
 }
 
 /// An answer, and how it is spoiled.
@@ -156,7 +158,8 @@ impl Fake {
         }
         let mut state = self.state.lock().unwrap();
         let nth = state.seen.iter().filter(|seen| seen.path == path).count();
-        let seen = Seen { method, path, headers, nth };
+        let body = if path.contains("/uploads/") { Vec::new() } else { body };
+        let seen = Seen { method, path, headers, nth, body };
         state.seen.push(seen.clone());
         Some(seen)
     }

@@ -9,3 +9,4 @@ mod hostile;
 mod house;
 mod sending;
 mod trust;
+mod ways;
