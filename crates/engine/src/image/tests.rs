@@ -274,3 +274,34 @@ async fn without_a_registry_only_the_built_in_image_can_be_pulled() {
     assert_eq!(error.kind(), Kind::Internal);
     assert!(error.to_string().ends_with("dial tcp 127.0.0.1:1: connect: connection refused"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_a_prune_choose_no_given_up_fetches() {
+    let house = house().await;
+    let store = house.engine.store().clone();
+    let lease = store.lease();
+    let partial = store.partial(&boxship_oci::Digest::of("x"), 9000, &lease).unwrap();
+    partial.append(0, &[7; 9000]).unwrap();
+    drop((partial, lease));
+    let prune = async |filters: &str| {
+        house.engine.image_prune(&Filters::parse(filters).unwrap()).await.unwrap().space_reclaimed
+    };
+    assert_eq!(prune(r#"{"until":["24h"]}"#).await, 0);
+    assert_eq!(prune(r#"{"label":["a"],"dangling":["false"]}"#).await, 0);
+    assert!(prune(r#"{"dangling":["true"]}"#).await >= 9000);
+    assert_eq!(store.usage().unwrap().partial, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_tells_platforms_when_asked() {
+    let house = house().await;
+    let id = house.hello().await;
+    house.add_stopped_container(&id);
+    let options = ImageListOptions { manifests: true, ..Default::default() };
+    let listed = house.engine.image_list(options).await.unwrap();
+    let [one] = &listed[0].manifests[..] else { panic!("{listed:?}") };
+    assert_eq!((one.kind.as_str(), one.image_data.platform.os.as_str()), ("image", "linux"));
+    assert_eq!(one.image_data.containers.len(), 1);
+    assert!(one.size.content > 0 && one.size.total == one.size.content + one.image_data.size.unpacked);
+    assert!(one.descriptor.size > 0 && one.descriptor.digest == one.id);
+}
