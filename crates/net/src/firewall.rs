@@ -190,11 +190,12 @@ impl Firewall {
         self.state().wanted.others.any()
     }
 
-    /// Publishes ports, all or none. A port that is published already to the same place is fine.
+    /// Publishes ports, all or none. A port that is published already to the same place is fine. What leads from IPv6 to
+    /// IPv4 is not carried, a program relays it; containers of internal networks are kept from it.
     pub fn publish(&self, ports: &[Published]) -> Result<()> {
         self.endings.wait();
         self.turn_routes(ports, |wanted| wanted.add(ports))?;
-        flows::give_way(&self.connection, ports)
+        flows::give_way(&self.connection, &translated(ports))
     }
 
     /// Takes published ports away; those that are gone already are fine. Flows of them (conntrack) end soon after.
@@ -203,7 +204,7 @@ impl Firewall {
             wanted.remove(ports);
             Ok(())
         })?;
-        self.endings.begin(ports);
+        self.endings.begin(&translated(ports));
         Ok(())
     }
 
@@ -352,7 +353,8 @@ impl Wanted {
     /// Adds ports; a host's port leads to one place only.
     fn add(&mut self, ports: &[Published]) -> Result<()> {
         for port in ports {
-            if port.host_address.is_ipv4() != port.address.is_ipv4() {
+            // A relay from IPv6 to IPv4 is known, so that internal networks are kept from it.
+            if port.host_address.is_ipv4() && port.address.is_ipv6() {
                 let (from, to) = (port.host_address, port.address);
                 return Err(Error::Invalid(format!(
                     "cannot publish {from} to {to}: not the same IP version"
@@ -371,7 +373,8 @@ impl Wanted {
 
     /// Whether the host's port of the same address leads elsewhere.
     fn others(&self, port: &Published) -> bool {
-        let from = Route { address: lowest(port), ..Route::from(port) };
+        let lowest = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let from = Route { address: lowest, ..Route::from(port) };
         self.routes
             .range(from..)
             .take_while(|(route, _)| {
@@ -402,7 +405,7 @@ impl Wanted {
             };
             ports.iter().map(one).collect()
         };
-        self.routes.iter().flat_map(of_route).collect()
+        self.routes.iter().filter(|(route, _)| !route.is_relayed()).flat_map(of_route).collect()
     }
 
     fn subnets(&self) -> Vec<IpNet> {
@@ -427,6 +430,11 @@ impl Wanted {
     }
 }
 
+/// Those whose packets the table carries: only they have flows of its making.
+fn translated(ports: &[Published]) -> Vec<Published> {
+    ports.iter().filter(|port| !Route::from(*port).is_relayed()).cloned().collect()
+}
+
 /// The elements of routes in a table of that shape.
 fn elements_of(shape: &Shape, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<Element> {
     let mut found = Vec::new();
@@ -441,14 +449,6 @@ fn elements_of(shape: &Shape, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<
         found.extend(elements);
     }
     found
-}
-
-fn lowest(port: &Published) -> std::net::IpAddr {
-    if port.address.is_ipv4() {
-        std::net::Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        std::net::Ipv6Addr::UNSPECIFIED.into()
-    }
 }
 
 /// The kernel's table isn't what it was when we left it.

@@ -434,5 +434,5 @@ pub(crate) fn published_before(engine: &Engine, containers: &[(Configuration, St
         }
         Connections::read(&directory)
     });
-    found.flat_map(|connections| publish::translated(&connections.ports)).collect()
+    found.flat_map(|connections| connections.ports).collect()
 }

@@ -189,11 +189,6 @@ pub(crate) fn is_routed(port: &Published) -> bool {
     port.host_address == port.address
 }
 
-/// Those the firewall carries.
-pub(crate) fn translated(ports: &[Published]) -> Vec<Published> {
-    ports.iter().filter(|port| !is_relayed(port)).cloned().collect()
-}
-
 /// Takes the host's ports for all wishes, or none of them.
 pub(crate) fn hold(
     ports: &HostPorts,

@@ -348,21 +348,19 @@ impl Remains {
     }
 }
 
-/// Has the firewall carry ports.
+/// Has the firewall carry ports, and keep internal networks from those that are relayed.
 fn carry(around: Surroundings<'_>, ports: &[Published]) -> Result<()> {
-    let carried = publish::translated(ports);
     match around.networks.firewall()? {
-        Some(firewall) if !carried.is_empty() => Ok(firewall.publish(&carried)?),
+        Some(firewall) if !ports.is_empty() => Ok(firewall.publish(ports)?),
         _ => Ok(()),
     }
 }
 
 /// Has the firewall carry ports no more.
 pub(crate) fn drop_ports(around: Surroundings<'_>, ports: &[Published]) {
-    let carried = publish::translated(ports);
-    if !carried.is_empty()
+    if !ports.is_empty()
         && let Ok(Some(firewall)) = around.networks.firewall()
-        && let Err(error) = firewall.unpublish(&carried)
+        && let Err(error) = firewall.unpublish(ports)
     {
         tracing::warn!(container = around.container, %error, "ports not unpublished");
     }

@@ -9,7 +9,7 @@ use super::Network;
 use super::pair::NEAR;
 use super::table::{
     ASKED, ASKED_AT, BRIDGES, CHECKED, INTERNAL, LOCALHOST, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS,
-    PORTS_AT, RANGES, RANGES_AT, SUBNETS, UNPROTECTED, of,
+    PORTS_AT, RANGES, RANGES_AT, RELAYED, RELAYED_AT, SUBNETS, UNPROTECTED, of,
 };
 use crate::nft::rule::Family;
 use crate::nft::set::{Element, Key};
@@ -27,6 +27,11 @@ impl Route {
     /// Nothing is translated: a port is let in at the container's own address.
     pub(crate) fn is_routed(&self) -> bool {
         self.host_address == self.address
+    }
+
+    /// Carried from one family to the other by a program, not by the table.
+    pub(crate) fn is_relayed(&self) -> bool {
+        self.host_address.is_ipv4() != self.address.is_ipv4()
     }
 }
 
@@ -121,6 +126,9 @@ pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Eleme
     if route.is_routed() {
         return ports.iter().map(|(_, inside)| opened(route, *inside)).collect();
     }
+    if route.is_relayed() {
+        return ports.iter().map(|(outside, _)| relayed(route, *outside)).collect();
+    }
     let mut elements = Vec::new();
     let mut left = ports.iter().copied().peekable();
     while let Some((first, inside)) = left.next() {
@@ -137,6 +145,18 @@ pub(crate) fn of_route(route: &Route, ports: &BTreeSet<(u16, u16)>) -> Vec<Eleme
 /// A port of a routed network.
 fn opened(route: &Route, port: u16) -> Element {
     Element::new(of(OPENED, family_of(route.address)), key_of(route, port))
+}
+
+/// A port of the host that containers of internal networks must not ask.
+fn relayed(route: &Route, port: u16) -> Element {
+    let set = if route.host_address.is_unspecified() { RELAYED } else { RELAYED_AT };
+    let key = Key::new();
+    let key = match route.host_address {
+        at if at.is_unspecified() => key,
+        at => key.part(&bytes_of(at)),
+    };
+    let key = key.part(&[route.protocol.number()]).port(port).done();
+    Element::new(of(set, Family::V6), key)
 }
 
 /// What honest mode has to know besides: which ports are asked for at all.
@@ -156,7 +176,8 @@ pub(crate) fn asked(elements: &[Element]) -> Vec<Element> {
 
 /// The ports that `[::1]` leads to: those of all addresses, and its own.
 pub(crate) fn at_localhost(route: &Route, elements: &[Element]) -> Vec<Element> {
-    let is_meant = route.host_address == Ipv6Addr::UNSPECIFIED || route.host_address == Ipv6Addr::LOCALHOST;
+    let leads = [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST].map(IpAddr::V6).contains(&route.host_address);
+    let is_meant = leads && !route.is_relayed();
     let set = of(LOCALHOST, Family::V6);
     let port_of = |key: &[u8]| key[key.len().saturating_sub(8)..].to_vec();
     let known = elements.iter().filter(|_| is_meant).map(|element| Element {

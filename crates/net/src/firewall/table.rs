@@ -66,6 +66,11 @@ pub(crate) const ASKED_AT: &str = "asked_at";
 /// Protocol and range of ports that `[::1]` leads to.
 pub(crate) const LOCALHOST: &str = "localhost";
 
+/// Protocol and port of any of the host's IPv6 addresses that a program relays to a container.
+pub(crate) const RELAYED: &str = "relayed";
+/// The same for one address.
+pub(crate) const RELAYED_AT: &str = "relayed_at";
+
 /// How a table is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -125,8 +130,12 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
             sets.push(interval(ASKED, &everywhere));
             sets.push(interval(ASKED_AT, &at));
         }
-        if shape.localhost6 && family == Family::V6 {
-            sets.push(interval(LOCALHOST, &everywhere));
+        if family == Family::V6 {
+            sets.push(plain(&of(RELAYED, family), &everywhere));
+            sets.push(plain(&of(RELAYED_AT, family), &at));
+            if shape.localhost6 {
+                sets.push(interval(LOCALHOST, &everywhere));
+            }
         }
         sets.push(Set { value: vec![address], ..interval(RANGES, &everywhere) });
         sets.push(Set { value: vec![address], ..interval(RANGES_AT, &at) });
@@ -275,9 +284,18 @@ fn seen() -> Chain {
     Chain { name: "seen", base: base(Kind::Filter, Hook::Prerouting, -90), rules }
 }
 
-/// Containers of a network that is cut off reach the host only by its address on that network.
+/// Containers of a network that is cut off reach the host only by its address on that network, and not what the host
+/// only passes on to containers of other networks.
 fn from_internal() -> Chain {
-    let mut rules = vec![Rule::new().state(KNOWN).verdict(Verdict::Return)];
+    let relayed = Rule::of(Family::V6)
+        .within(&[Field::L4proto, Field::DestinationPort], &of(RELAYED, Family::V6))
+        .drop()
+        .comment("relayed to other networks");
+    let relayed_at = Rule::of(Family::V6).within(
+        &[Field::Destination(Family::V6), Field::L4proto, Field::DestinationPort],
+        &of(RELAYED_AT, Family::V6),
+    );
+    let mut rules = vec![Rule::new().state(KNOWN).verdict(Verdict::Return), relayed, relayed_at.drop()];
     for family in Family::BOTH {
         let destination = Field::Destination(family);
         rules.push(

@@ -155,6 +155,45 @@ fn networks_are_islands() {
     firewall.remove_network("br0").unwrap();
 }
 
+/// A program of the host listens there for a container that has only IPv4.
+#[test]
+fn internal_networks_do_not_reach_what_is_relayed() {
+    let world = World::new();
+    for port in [81, 8080, 8081] {
+        world.serve("host", port);
+    }
+    let everywhere = [Tcp, Udp].map(|protocol| port(protocol, "::", 8080, "172.21.0.2", 80));
+    let at = [Tcp, Udp].map(|protocol| port(protocol, "fd20::1", 8081, "172.21.0.2", 80));
+    for mode in [Mode::Docker, Mode::Honest] {
+        let firewall = world.inside("host", || {
+            let firewall = Firewall::open("boxship", mode).unwrap();
+            firewall.replace(&[Network { internal: true, ..network(0) }, network(1)], &everywhere).unwrap();
+            firewall.publish(&at).unwrap();
+            firewall
+        });
+        let link_local = world.ip("host", "-6 -o addr show dev br0 scope link");
+        let link_local = link_local.split_whitespace().nth(3).unwrap().split('/').next().unwrap();
+        let ping = format!("ping -q -i 0.02 -w 5 -c 1 {link_local}%eth0");
+        world.exec("one", &ping);
+        for port in [8080, 8081] {
+            silent(&world, "one", &format!("[fd20::1]:{port}"), "relayed");
+            answers(&world, "one", &format!("172.20.0.1:{port}"), "host 172.20.0.2");
+            answers(&world, "three", &format!("[fd21::1]:{port}"), "host fd21::2");
+            answers(&world, "host", &format!("[::1]:{port}"), "host ::1");
+        }
+        let scope = world.ip("one", "-o link show dev eth0");
+        let scope = scope.split(':').next().unwrap();
+        silent(&world, "one", &format!("[{link_local}%{scope}]:8080"), "relayed");
+        answers(&world, "one", "[fd20::1]:81", "host fd20::2");
+        assert_eq!(firewall.repair().unwrap(), None);
+        firewall.unpublish(&at).unwrap();
+        answers(&world, "one", "[fd20::1]:8081", "host fd20::2");
+        silent(&world, "one", "[fd20::1]:8080", "still relayed");
+        world.inside("host", || firewall.unpublish(&everywhere).unwrap());
+        answers(&world, "one", "[fd20::1]:8080", "host fd20::2");
+    }
+}
+
 #[test]
 fn addresses_that_cannot_be_there_are_dropped() {
     let world = World::new();
