@@ -28,6 +28,11 @@ impl MacAddress {
         octets[0] = octets[0] & !1 | 2;
         Ok(Self(octets))
     }
+
+    /// Whether an interface can have it: not zero, and of no group (multicast and broadcast are).
+    pub fn is_of_one_interface(self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
 }
 
 impl fmt::Display for MacAddress {

@@ -290,7 +290,7 @@ fn what_is_refused_leaves_nothing() {
         ),
         (
             "run --rm --network mine --mac-address 01:00:00:00:00:01 busybox true",
-            "cannot assign requested address",
+            "invalid MAC address 01:00:00:00:00:01",
         ),
         ("run --rm -p 300.1.1.1:80:80 busybox true", "invalid IP address: 300.1.1.1"),
         ("run --rm -p 192.0.2.99:80:80 busybox true", "192.0.2.99"),

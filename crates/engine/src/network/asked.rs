@@ -123,14 +123,26 @@ pub(crate) fn check(
         wrong.push(only.to_owned());
     }
     addresses(network.filter(|_| !predefined), &wishes, &mut wrong);
-    if !settings.mac_address.is_empty() && settings.mac_address.parse::<MacAddress>().is_err() {
-        return Err(format!("invalid MAC address {}", settings.mac_address));
+    if let Err(why) = judge_mac(&settings.mac_address) {
+        return Err(format!("invalid MAC address {}{why}", settings.mac_address));
     }
     for link in settings.links.iter().flatten().filter(|link| parse_link(link).is_none()) {
         wrong.push(format!("bad format for links: {link}"));
     }
     options(settings.driver_opts.as_ref(), &mut wrong);
     if wrong.is_empty() { Ok(()) } else { Err(format!("invalid endpoint settings:\n{}", listed(&wrong))) }
+}
+
+/// A hardware address that may be missing: Docker leaves it to the kernel at the start what an interface can't have.
+fn judge_mac(text: &str) -> std::result::Result<(), &'static str> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match text.parse::<MacAddress>() {
+        Ok(address) if address.is_of_one_interface() => Ok(()),
+        Ok(_) => Err(": zero, multicast and broadcast addresses are of no single interface"),
+        Err(_) => Err(""),
+    }
 }
 
 /// Addresses must be some, and of a subnet that was asked for when the network was made.
@@ -279,6 +291,11 @@ mod tests {
             assert_eq!(checked(name, json), expect, "{name} {json}");
         }
         assert_eq!(checked("mine", r#"{"MacAddress":"xx"}"#), "invalid MAC address xx");
+        assert_eq!(checked("mine", r#"{"MacAddress":"02:42:ac:11:00:02"}"#), "");
+        for group in ["01:00:00:00:00:01", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"] {
+            let said = checked("mine", &format!(r#"{{"MacAddress":"{group}"}}"#));
+            assert!(said.starts_with(&format!("invalid MAC address {group}: zero, multicast")), "{said}");
+        }
         let both = checked("bridge", r#"{"Aliases":["a"],"IPAMConfig":{"IPv4Address":"1.2.3.4"}}"#);
         assert!(both.contains("\n* user specified") && both.contains("\n* network-scoped"), "{both}");
     }
