@@ -102,6 +102,10 @@ struct Wanted {
     others: Others,
 }
 
+/// Addresses that no network can have: the table drops them everywhere but on the private pair of links by which `[::1]`
+/// leads to published ports.
+pub const RESERVED: ipnet::Ipv6Net = pair::NET;
+
 /// Room for a transaction of about 200,000 elements.
 const SEND_BUFFER: usize = 32 << 20;
 

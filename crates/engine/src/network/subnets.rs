@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use boxship_api::network::IpamConfig;
+use boxship_net::firewall::RESERVED;
 use boxship_net::ipam::{Addresses, Pool, choose_subnet};
 use ipnet::IpNet;
 
@@ -157,6 +158,9 @@ fn faults_of(config: &IpamConfig, subnet: IpNet) -> Vec<String> {
         if subnet.trunc() != link_local && overlaps(&link_local, &subnet) {
             faults.push(format!("'{subnet}' clashes with the Link-Local prefix 'fe80::/64'"));
         }
+        if overlaps(&RESERVED.into(), &subnet.trunc()) {
+            faults.push(format!("'{subnet}' clashes with '{RESERVED}', which this host uses for [::1]"));
+        }
     }
     if !config.ip_range.is_empty() {
         faults.extend(faults_of_range(&config.ip_range, subnet));
@@ -271,6 +275,15 @@ mod tests {
                 "IPv4-mapped subnet '::ffff:10.0.0.0/104' is not allowed",
             ),
             (config("ff00::/64", "", "", ""), "multicast subnet 'ff00::/64' is not allowed"),
+            (
+                config("fdb0:c500::/64", "", "", ""),
+                "'fdb0:c500::/64' clashes with 'fdb0:c500::/64', which this host uses for [::1]",
+            ),
+            (
+                config("fdb0:c500::/32", "", "", ""),
+                "'fdb0:c500::/32' clashes with 'fdb0:c500::/64', which this host uses for [::1]",
+            ),
+            (config("fdb0:c500:0:1::/64", "", "", ""), ""),
             (config("fe80::/80", "", "", ""), "'fe80::/80' clashes with the Link-Local prefix 'fe80::/64'"),
         ] {
             let outcome = validate(std::slice::from_ref(&asked), true).map_err(|error| error.to_string());

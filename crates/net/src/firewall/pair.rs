@@ -13,7 +13,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use boxship_sys::Errno;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::netlink::{Connection, Message, flags};
 use crate::rtnetlink::{address, link};
@@ -29,6 +29,9 @@ pub(super) const NEAR: Ipv6Addr = Ipv6Addr::new(0xfdb0, 0xc500, 0, 0, 0, 0, 0, 1
 pub(super) const FAR: Ipv6Addr = Ipv6Addr::new(0xfdb0, 0xc500, 0, 0, 0, 0, 0, 2);
 /// Length of the prefix of both.
 pub(super) const PREFIX: u32 = 64;
+/// The network of both.
+pub(super) const NET: Ipv6Net =
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfdb0, 0xc500, 0, 0, 0, 0, 0, 0), PREFIX as u8);
 /// The zone of the second pass.
 pub(super) const ZONE: u16 = 0xb0c5;
 
