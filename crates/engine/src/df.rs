@@ -50,7 +50,8 @@ impl Engine {
         // Nothing here makes volumes or build cache: there are none.
         usage.volumes = (all || volumes).then(Vec::new);
         usage.build_cache = (all || build_cache).then(Vec::new);
-        if all {
+        // Who names all kinds wants everything.
+        if all || (containers && images && volumes && build_cache) {
             let store = self.store().clone();
             usage.others = others(blocking(move || Ok(store.others()?)).await?);
         }
