@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boxship_sys::Errno;
+
 use super::table::{self, BRIDGED, GUARDED, of};
 use crate::Result;
 use crate::link::{self, Interface};
@@ -37,13 +39,20 @@ impl Others {
             let items = read::items(netfilter, TableFamily::Inet, table, set)?;
             Ok(items.iter().filter_map(|(key, ..)| name_of(key)).collect())
         };
-        for family in table::guarded(&parts) {
-            others.links.insert(family, names(&of(GUARDED, family))?);
+        let read = |others: &mut Self| -> Result<()> {
+            for family in table::guarded(&parts) {
+                others.links.insert(family, names(&of(GUARDED, family))?);
+            }
+            if others.any() {
+                others.bridges = names(BRIDGED)?;
+            }
+            Ok(())
+        };
+        match read(&mut others) {
+            // Another version's table: ours takes its place, whatever it held.
+            Err(error) if error.errno() == Some(Errno::NOENT) => Ok(Self::default()),
+            done => done.map(|()| others),
         }
-        if others.any() {
-            others.bridges = names(BRIDGED)?;
-        }
-        Ok(others)
     }
 
     /// Begins to guard a family, if it isn't guarded yet: all links but those that are ours.

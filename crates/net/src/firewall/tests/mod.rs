@@ -264,6 +264,18 @@ fn forwarding_is_for_containers_only_when_it_is_ours() {
 }
 
 #[test]
+fn a_table_of_another_version_keeps_no_daemon_from_its_work() {
+    let world = World::new();
+    let firewall = firewall(&world, &[]);
+    firewall.guard_others(false).unwrap();
+    drop(firewall);
+    let listing = world.listing();
+    world.nft(&format!("flush ruleset\n{}", listing.replace("guarded4", "sheltered4")));
+    let next = world.inside("host", || Firewall::open("boxship", Mode::Docker).unwrap());
+    world.inside("host", || next.replace(&[network(0)], &[]).unwrap());
+}
+
+#[test]
 fn links_that_others_make_later_are_their_business() {
     let world = World::new();
     world.serve("two", 80);
