@@ -4,7 +4,7 @@
 use boxship_testkit::host::{HOME, Host, OUTSIDE};
 
 use crate::format;
-use crate::wire::{Tool, answers, ask, host, host_with, packets, serve, serving, silent};
+use crate::wire::{Tool, answers, ask, fails, host, host_with, packets, serve, serving, silent, works};
 
 /// By each of the host's addresses, from itself and from outside.
 #[track_caller]
@@ -53,6 +53,25 @@ fn ipv6_reaches_a_container_without_it_whatever_becomes_of_the_daemon() {
     silent(host.home(), "[::1]:8088");
     serve(&host, "web", "-p 8088:80");
     everywhere(&host, 8088);
+}
+
+/// The relay listens at the host's own address on every bridge, also on those of networks that are cut off.
+#[test]
+fn an_internal_network_reaches_no_relay() {
+    let mut host = host();
+    host.run("network create --internal --ipv6 --subnet fd77:0:0:1::/64 inner").ok();
+    host.run("network create --ipv6 --subnet fd77:0:0:2::/64 open").ok();
+    serve(&host, "web", "-p 8088:80");
+    serve(&host, "shut", "--network inner");
+    serve(&host, "free", "--network open");
+    for _ in 0..2 {
+        works(&host, "shut", "ping -c 1 -W 2 fd77:0:0:1::1");
+        fails(&host, "shut", "timeout 2 wget -qO- http://[fd77:0:0:1::1]:8088");
+        assert_eq!(works(&host, "free", "timeout 3 wget -qO- http://[fd77:0:0:2::1]:8088"), "web");
+        everywhere(&host, 8088);
+        host.kill_daemon();
+        host.start_daemon();
+    }
 }
 
 #[test]
