@@ -133,6 +133,22 @@ fn an_internal_network_has_no_way_out() {
     assert!(!inside(&host, "client", "ip route").ok().contains("default"));
 }
 
+/// Docker allows any name but an empty one, whatever it would mean in a path.
+#[test]
+fn a_network_of_any_name_is_found_by_it() {
+    let host = host();
+    for name in ["a/b", "../../etc", "a%2Fb", "a/connect", "ü ?#&", "prune"] {
+        host.boxship(["network", "create", name]).ok();
+        let found = host.boxship(["network", "inspect", "-f", "{{.Name}}", name]);
+        assert_eq!(found.ok(), name);
+        host.boxship(["network", "rm", name]).ok();
+    }
+    for name in ["a/b", "ü b"] {
+        host.boxship(["network", "create", name]).ok();
+        host.docker(["network", "rm", name]).ok();
+    }
+}
+
 #[test]
 fn without_icc_neighbours_are_strangers() {
     let host = host();
