@@ -52,7 +52,7 @@ fn requests_are_the_stock_clients() {
         };
         // The stock client sends subnets in an order of chance.
         let mut expected = expected;
-        [&mut got, &mut expected].into_iter().for_each(|one| sort_subnets(one));
+        [&mut got, &mut expected].into_iter().for_each(sort_subnets);
         assert_eq!(got, expected, "{arguments:?}");
     }
 }
