@@ -46,7 +46,7 @@ pub(crate) fn run(mut config: Config) -> Result<(), Error> {
 fn raise_open_files(config: &mut Config) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let before = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before.clone() }) {
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before }) {
         tracing::warn!(%error, "the number of open files could not be raised");
     }
     // -1 is no limit.
