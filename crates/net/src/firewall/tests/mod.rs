@@ -86,7 +86,7 @@ fn a_published_port_is_reached_from_everywhere() {
             ("three", "10.9.0.1:8080", "one 172.20.0.1"),
             ("three", "[fd09::1]:8080", "one fd20::1"),
         ] {
-            let said = world.ask(member, address, protocol);
+            let said = world.hear(member, address, protocol);
             assert_eq!(said.as_deref(), Ok(expect), "{member} asks {address} {protocol:?}");
         }
     }
@@ -102,7 +102,7 @@ fn silent(world: &World, member: &str, address: &str, why: &str) {
 
 fn answers(world: &World, member: &str, address: &str, expect: &str) {
     for protocol in [Tcp, Udp] {
-        let said = world.ask(member, address, protocol);
+        let said = world.hear(member, address, protocol);
         assert_eq!(said.as_deref(), Ok(expect), "{member} asks {address} {protocol:?}");
     }
 }
@@ -120,7 +120,7 @@ fn networks_are_islands() {
     answers(&world, "host", "172.20.0.2:80", "one 172.20.0.1");
     answers(&world, "one", "10.9.0.2:80", "outside 10.9.0.1");
     answers(&world, "one", "[fd09::2]:80", "outside fd09::1");
-    assert_eq!(world.ask("one", "10.9.0.1:81", Tcp).as_deref(), Ok("host 172.20.0.2"));
+    assert_eq!(world.hear("one", "10.9.0.1:81", Tcp).as_deref(), Ok("host 172.20.0.2"));
     for address in ["172.21.0.2:80", "[fd21::2]:80"] {
         silent(&world, "one", address, "another network");
         silent(&world, "outside", address, "routed from outside");
@@ -631,12 +631,12 @@ fn localhost_of_ipv6_leads_to_its_own_ports() {
         });
         answers(&world, "host", "[::1]:8080", "one fd20::1");
         answers(&world, "host", "[::1]:8088", "one fd20::1");
-        assert_eq!(world.ask("host", "[::1]:80", Tcp).as_deref(), Ok("one fd20::1"), "a range");
+        assert_eq!(world.hear("host", "[::1]:80", Tcp).as_deref(), Ok("one fd20::1"), "a range");
         silent(&world, "outside", "[fd09::1]:8088", "published at ::1 only");
         firewall.unpublish(&at_localhost).unwrap();
         silent(&world, "host", "[::1]:8088", "no longer published");
         world.inside("host", || firewall.unpublish(&[port(Tcp, "::", 81, "fd20::2", 81)]).unwrap());
-        assert_eq!(world.ask("host", "[::1]:81", Tcp).as_deref(), Ok("host ::1"), "the host's own");
+        assert_eq!(world.hear("host", "[::1]:81", Tcp).as_deref(), Ok("host ::1"), "the host's own");
         assert_eq!(firewall.repair().unwrap(), None);
         world.exec("host", "nft delete table inet boxship");
         silent(&world, "host", "[::1]:8080", "the table is gone");
