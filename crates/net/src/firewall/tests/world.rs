@@ -38,7 +38,9 @@ impl World {
         world.default("outside", "10.9.0.1", "fd09::1");
         for number in 0..2 {
             let bridge = format!("br{number}");
-            world.ip("host", &format!("link add {bridge} type bridge"));
+            // A hardware address of its own, as ours have: else it changes with the ports, and neighbours keep the old.
+            let mac = format!("02:00:00:00:00:{:02x}", bridge.as_bytes().last().copied().unwrap_or_default());
+            world.ip("host", &format!("link add {bridge} address {mac} type bridge"));
             world.addresses(
                 "host",
                 &bridge,
