@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use boxship_api::{ApiVersion, ErrorResponse, version};
+use boxship_dial::escape;
 
 use crate::connect::connect;
 use crate::{Address, Body, Error, Result, Stream, TlsFiles};
@@ -62,18 +63,6 @@ impl Query {
         let pairs: Vec<String> = self.0.iter().map(|(n, v)| format!("{}={}", escape(n), escape(v))).collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 /// A connection that was taken over: raw bytes both ways.

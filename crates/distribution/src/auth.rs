@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use boxship_dial::escape;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 
@@ -25,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hosts::Endpoint;
 use crate::payload::Payload;
 use crate::transport::{Request, Transport, read_body};
-use crate::url::{Scheme, Url, escape};
+use crate::url::{Scheme, Url};
 
 /// The longest answer of a token server.
 const LONGEST: usize = 1 << 20;

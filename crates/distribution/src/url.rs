@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use boxship_dial::escape;
+
 /// How to speak to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -150,18 +152,6 @@ pub(crate) fn split_authority(authority: &str) -> Option<(String, Option<u16>)> 
     };
     let port = port.filter(|port| !port.is_empty()).map(str::parse).transpose().ok()?;
     (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 impl fmt::Display for Url {

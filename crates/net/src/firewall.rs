@@ -328,7 +328,7 @@ impl Firewall {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves nothing half done here: `wanted` is set only after the kernel's word.
+        // A change that fails puts `wanted` back itself; a panic ends the released daemon (`panic = "abort"`).
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

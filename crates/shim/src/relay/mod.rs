@@ -1,5 +1,5 @@
 //! Ports of the host that the shim carries to its container, connection by connection, where the kernel's firewall
-//! can't: from IPv6 to a container that has only IPv4, and from `::1`, which the kernel routes nowhere. The part that
+//! can't: from IPv6, `::1` included, to a container that has only IPv4, and all of them without a firewall. The part that
 //! Docker gives to a `docker-proxy` for each port.
 //!
 //! The sockets come bound from the engine ([`Relays::add`]); they live here, in the network of the host, and end with
