@@ -47,6 +47,11 @@ pub(crate) fn normalize(
     if !wrong.is_empty() {
         return Err(Error::invalid(listed(&wrong)));
     }
+    // These have no interface of their own that could have the address.
+    let shared = mode.is_host() || mode.is_none() || mode.container().is_some();
+    if shared && endpoints.values().any(|settings| !settings.mac_address.is_empty()) {
+        return Err(Error::invalid("conflicting options: mac-address and the network mode"));
+    }
     if mode.container().is_some() {
         endpoints.clear();
     } else if endpoints.is_empty() {
@@ -334,6 +339,21 @@ mod tests {
         assert_eq!(nil.to_string(), "invalid config for network a: EndpointsConfig is nil");
         let linked = normalized(r#"{"HostConfig":{"NetworkMode":"mine","Links":["db:data"]}}"#).unwrap();
         assert_eq!(linked[0].1.links, Some(vec!["db:data".to_owned()]));
+    }
+
+    #[test]
+    fn only_interfaces_have_hardware_addresses() {
+        let mac = r#"{"MacAddress":"02:42:ac:11:00:09"}"#;
+        for (mode, refused) in
+            [("container:x", true), ("host", true), ("none", true), ("bridge", false), ("mine", false)]
+        {
+            let json = format!(
+                r#"{{"HostConfig":{{"NetworkMode":"{mode}"}},"NetworkingConfig":{{"EndpointsConfig":{{"{mode}":{mac}}}}}}}"#
+            );
+            let said = normalized(&json).err().map(|error| error.to_string());
+            let expect = "conflicting options: mac-address and the network mode";
+            assert_eq!(said.as_deref(), refused.then_some(expect), "{mode}");
+        }
     }
 
     #[test]
