@@ -10,22 +10,22 @@ pub const HEADER: &str = "X-Registry-Auth";
 #[serde(rename_all = "lowercase", default)]
 pub struct AuthConfig {
     /// The user's name.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub username: String,
     /// The password.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub password: String,
     /// `user:password` in base64.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub auth: String,
     /// The registry's address.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub serveraddress: String,
     /// A token to get access tokens with.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub identitytoken: String,
     /// A bearer token to send as it is.
-    #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "String::is_empty")]
     pub registrytoken: String,
 }
 

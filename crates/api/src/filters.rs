@@ -28,16 +28,18 @@ pub struct Filters {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Values {
-    Map(BTreeMap<String, bool>),
-    List(Vec<String>),
+    Map(BTreeMap<String, Option<bool>>),
+    List(Vec<Option<String>>),
     Null,
 }
 
 impl From<BTreeMap<String, Values>> for Filters {
     fn from(map: BTreeMap<String, Values>) -> Self {
         let set = |values| match values {
-            Values::Map(map) => map.into_iter().filter_map(|(value, on)| on.then_some(value)).collect(),
-            Values::List(list) => list.into_iter().collect(),
+            Values::Map(map) => {
+                map.into_iter().filter_map(|(value, on)| (on == Some(true)).then_some(value)).collect()
+            }
+            Values::List(list) => list.into_iter().map(Option::unwrap_or_default).collect(),
             Values::Null => BTreeSet::new(),
         };
         Self { fields: map.into_iter().map(|(key, values)| (key, set(values))).collect() }

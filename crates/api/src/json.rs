@@ -4,15 +4,6 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Reads a value where Go would accept `null` as "leave the zero value".
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// Whether Go's `omitempty` leaves the value out.
 pub(crate) fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -28,6 +19,8 @@ impl Serialize for Empty {
         serializer.serialize_map(Some(0))?.end()
     }
 }
+
+crate::read::plain!(Empty);
 
 impl<'de> Deserialize<'de> for Empty {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -50,11 +43,13 @@ macro_rules! wire {
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
         pub struct $name { $($done)* }
+
+        crate::read::plain!($name);
     };
     (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] $(#[$field_meta:meta])* opt $field:ident : $ty:ty, $($rest:tt)*) => {
         crate::json::wire!(@fields [$($meta)*] $name [$($done)*
             $(#[$field_meta])*
-            #[serde(deserialize_with = "crate::json::null_is_default", skip_serializing_if = "crate::json::is_zero")]
+            #[serde(deserialize_with = "crate::read::null_is_default", skip_serializing_if = "crate::json::is_zero")]
             pub $field: $ty,
         ] $($rest)*);
     };
@@ -68,7 +63,7 @@ macro_rules! wire {
     (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] $(#[$field_meta:meta])* pub $field:ident : $ty:ty, $($rest:tt)*) => {
         crate::json::wire!(@fields [$($meta)*] $name [$($done)*
             $(#[$field_meta])*
-            #[serde(deserialize_with = "crate::json::null_is_default")]
+            #[serde(deserialize_with = "crate::read::null_is_default")]
             pub $field: $ty,
         ] $($rest)*);
     };
@@ -81,6 +76,8 @@ macro_rules! wire_string {
         #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub String);
+
+        crate::read::plain!($name);
 
         impl $name {
             /// The text as it was sent.

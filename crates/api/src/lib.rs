@@ -15,9 +15,12 @@ pub mod image;
 mod json;
 pub mod mount;
 pub mod network;
+#[cfg(test)]
+mod nulls;
 pub mod plugin;
 pub mod port;
 pub mod progress;
+mod read;
 mod str_slice;
 pub mod swarm;
 pub mod system;

@@ -25,6 +25,8 @@ impl<'de> Deserialize<'de> for StrSlice {
     }
 }
 
+crate::read::plain!(StrSlice);
+
 impl Deref for StrSlice {
     type Target = Vec<String>;
 

@@ -62,6 +62,8 @@ pub enum ChangeKind {
     Deleted,
 }
 
+crate::read::plain!(ChangeKind);
+
 impl From<ChangeKind> for u8 {
     fn from(kind: ChangeKind) -> Self {
         kind as u8

@@ -28,9 +28,10 @@ pub(crate) async fn json(headers: &HeaderMap, body: Body) -> Result<Value, Failu
     read(body).await
 }
 
-/// A JSON value as a type of the API.
-pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
-    serde_json::from_value(value).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
+/// A JSON value as a type of the API; `null` is its zero value.
+pub(crate) fn typed<T: DeserializeOwned + Default>(value: Value) -> Result<T, Failure> {
+    let read: Result<Option<T>, _> = serde_json::from_value(value);
+    read.map(Option::unwrap_or_default).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
 }
 
 /// Whether the request says that it has no body, or says nothing.
@@ -107,6 +108,15 @@ mod tests {
                 "{content_type:?} {body}"
             );
         }
+    }
+
+    #[test]
+    fn null_is_the_zero_value() {
+        use boxship_api::network::DisconnectRequest;
+        let read = |value| typed::<DisconnectRequest>(value).map_err(|failure| failure.message().to_owned());
+        assert_eq!(read(Value::Null), Ok(DisconnectRequest::default()));
+        assert_eq!(read(serde_json::json!({"Container": null})), Ok(DisconnectRequest::default()));
+        assert!(read(serde_json::json!([1])).is_err());
     }
 
     /// What is longer than any request, nested without end, or multiplies when decoded is refused before it hurts.

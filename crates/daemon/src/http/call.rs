@@ -72,7 +72,7 @@ impl Call {
     /// The JSON body as `T`; a missing one is `T`'s default.
     pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
         match body::optional_json(&self.parts.headers, std::mem::take(&mut self.body)).await? {
-            None | Some(Value::Null) => Ok(T::default()),
+            None => Ok(T::default()),
             Some(value) => body::typed(value),
         }
     }
