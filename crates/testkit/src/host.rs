@@ -10,6 +10,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::netns::{self, Namespace};
 use crate::{images, require_program, require_root};
 
 /// How long a daemon may take to answer its first ping before a test gives up on it.
-const DAEMON_PATIENCE: Duration = Duration::from_secs(30);
+const DAEMON_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The host's own addresses, when it is on a network.
 pub const HOME: [&str; 2] = ["198.51.100.2", "2001:db8:51::2"];
@@ -42,9 +43,11 @@ pub struct Host {
     outside: Option<Namespace>,
 }
 
-/// What a command printed and how it ended, with the text already decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a command printed and how it ended, with the text already decoded. Two are equal whatever the command was.
+#[derive(Debug, Clone)]
 pub struct Ran {
+    /// The command line, for whoever reads why a test failed; empty when it is not known.
+    pub command: String,
     /// The exit code; -1 when a signal ended it.
     pub code: i32,
     /// Standard output.
@@ -54,17 +57,33 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Ran {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let line: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+        let line = line.join(" ");
+        let output = command.output().unwrap_or_else(|why| panic!("run {line}: {why}"));
+        Ran { command: line, ..Ran::from(output) }
+    }
+
     /// Standard output without white space at its ends; panics unless the command succeeded.
     #[track_caller]
     pub fn ok(&self) -> &str {
-        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(self.code, 0, "{}\nstdout: {}\nstderr: {}", self.command, self.stdout, self.stderr);
         self.stdout.trim()
+    }
+}
+
+impl PartialEq for Ran {
+    fn eq(&self, other: &Ran) -> bool {
+        (self.code, &self.stdout, &self.stderr) == (other.code, &other.stdout, &other.stderr)
     }
 }
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Ran {
         Ran {
+            command: String::new(),
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -229,12 +248,12 @@ impl Host {
 
     /// Runs `boxship` with these arguments to its end.
     pub fn boxship<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
-        self.boxship_command().args(arguments).output().expect("run boxship").into()
+        Ran::of(self.boxship_command().args(arguments))
     }
 
     /// Runs the stock `docker` with these arguments to its end.
     pub fn docker<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
-        self.docker_command().args(arguments).output().expect("run docker").into()
+        Ran::of(self.docker_command().args(arguments))
     }
 
     /// Splits `line` at spaces and runs it with `boxship`.
@@ -263,7 +282,7 @@ impl Host {
     /// Links that should have gone with the containers and networks; the kernel takes a moment for that.
     fn links_left(&self) -> Vec<String> {
         let left = || self.home.links().into_iter().filter(|name| !lasts(name));
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while left().next().is_some() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -278,20 +297,14 @@ impl Host {
         self.remove_containers();
         self.boxship(["network", "prune", "-f"]).ok();
         self.stop_daemon();
-        let dir = self.dir.take().expect("finished once");
-        let mut left = self.before.left_behind(dir.path());
+        let mut left = self.before.left_behind(self.dir());
         left.extend(self.links_left());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
-        dir.close().expect("remove the temporary folder");
+        self.dir.take().expect("finished once").close().expect("remove the temporary folder");
     }
-}
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return self.finish();
-        }
-        // A failing test still must not leave a daemon or containers to the next one.
+    /// A failing test still must not leave a daemon or containers to the next one; what the daemon said explains it.
+    fn give_up(&mut self) {
         eprintln!("--- daemon.log ---\n{}", self.daemon_log());
         if self.daemon.is_some() {
             let ids = self.boxship(["ps", "-aq"]);
@@ -301,6 +314,18 @@ impl Drop for Host {
         if let Some(mut child) = self.daemon.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return self.give_up();
+        }
+        if let Err(why) = catch_unwind(AssertUnwindSafe(|| self.finish())) {
+            self.give_up();
+            resume_unwind(why);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long the kernel and the shims get to finish what happens off the caller's path.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// What there was before the host started.
 pub struct Snapshot {
@@ -27,26 +27,27 @@ impl Snapshot {
     /// Waits for teardown in the background, which is allowed, for a bounded time.
     pub fn left_behind(&self, dir: &Path) -> Vec<String> {
         let deadline = Instant::now() + SETTLE;
+        // Another test's host may make and end containers all the time: only a cgroup that was there at the first look
+        // can be this host's, and only one in which there is no process.
+        let new: Vec<PathBuf> = cgroups().into_iter().filter(|path| !self.cgroups.contains(path)).collect();
         loop {
-            let left = self.look(dir);
+            let left = look(dir, &new);
             if left.is_empty() || Instant::now() > deadline {
                 return left;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
 
-    fn look(&self, dir: &Path) -> Vec<String> {
-        let mut left = mounts_below(dir);
-        left.extend(processes_naming(dir));
-        left.extend(children(&dir.join("exec/containers")));
-        left.extend(children(&dir.join("data/containers")));
-        // Another test's host may hold containers of its own at this moment; a cgroup is
-        // ours to complain about only when no process is in it.
-        let new = cgroups().into_iter().filter(|path| !self.cgroups.contains(path) && is_empty(path));
-        left.extend(new.map(|path| format!("cgroup {}", path.display())));
-        left
-    }
+fn look(dir: &Path, new_cgroups: &[PathBuf]) -> Vec<String> {
+    let mut left = mounts_below(dir);
+    left.extend(processes_naming(dir));
+    left.extend(children(&dir.join("exec/containers")));
+    left.extend(children(&dir.join("data/containers")));
+    let empty = new_cgroups.iter().filter(|path| is_empty(path));
+    left.extend(empty.map(|path| format!("cgroup {}", path.display())));
+    left
 }
 
 /// The mount points below `dir`, in the mount namespace of the test.

@@ -52,12 +52,12 @@ impl Namespace {
     pub fn run(&self, line: &str) -> Ran {
         let mut words = line.split_whitespace();
         let program = words.next().expect("a command has a name");
-        self.command(program).args(words).output().expect("run a command in the namespace").into()
+        Ran::of(self.command(program).args(words))
     }
 
     /// The same with a shell, for pipes and quotes.
     pub fn shell(&self, script: &str) -> Ran {
-        self.command("sh").args(["-c", script]).output().expect("run a shell in the namespace").into()
+        Ran::of(self.command("sh").args(["-c", script]))
     }
 
     /// The names of its links, sorted.
@@ -79,8 +79,7 @@ impl Namespace {
         let (near, far) = (self.pid(), other.pid());
         let line = format!("ip link add {name} netns {near} type veth peer name {name} netns {far}");
         let words: Vec<&str> = line.split_whitespace().collect();
-        let made: Ran = Command::new(words[0]).args(&words[1..]).output().expect("run ip").into();
-        made.ok();
+        Ran::of(Command::new(words[0]).args(&words[1..])).ok();
         for (end, addresses) in [(self, here), (other, there)] {
             for address in addresses {
                 let once = if address.contains(':') { "nodad" } else { "" };
@@ -123,8 +122,8 @@ mod tests {
         let (one, other) = (Namespace::new(), Namespace::new());
         one.cable("eth0", &["192.0.2.1/24", "2001:db8::1/64"], &other, &["192.0.2.2/24", "2001:db8::2/64"]);
         assert_eq!(one.links(), ["eth0", "lo"]);
-        one.run("ping -c 1 -W 5 192.0.2.2").ok();
-        one.run("ping -c 1 -W 5 2001:db8::2").ok();
+        one.run("ping -c 5 -W 30 -i 0.2 192.0.2.2").ok();
+        one.run("ping -c 5 -W 30 -i 0.2 2001:db8::2").ok();
         let pid = one.pid();
         drop(one);
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
