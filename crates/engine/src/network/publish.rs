@@ -104,7 +104,6 @@ pub(crate) fn wishes(config: &Config, host_config: &HostConfig) -> Result<Vec<Wi
         let range = wish.first == 0 || wish.first != wish.last;
         (range, wish.port, wish.protocol, wish.first, wish.last, wish.host)
     });
-    wishes.dedup();
     Ok(wishes)
 }
 
@@ -119,27 +118,42 @@ fn host_address(text: &str) -> Result<Option<IpAddr>> {
     }
 }
 
-/// Which of the host's addresses lead to which of the container's, grouped by what has to share one port.
+/// Which of the host's addresses lead to which of the container's, grouped by what has to share one port. What is asked
+/// for twice takes a port of its own: the next of a range, and none where there is only one to have.
 fn groups(wishes: &[Wish], v4: Option<&Door>, v6: Option<&Door>, relays: bool) -> Result<Vec<Group>> {
+    let anywhere = |wish: &Wish| Wish { host: None, ..wish.clone() };
     let mut groups: Vec<Group> = Vec::new();
+    // Where the groups begin that differ from the wish in the host's address only.
+    let mut alike = 0;
     for wish in wishes {
-        let places = places(wish, v4, v6, relays)?;
-        let same = |other: &Wish| Wish { host: None, ..other.clone() } == Wish { host: None, ..wish.clone() };
-        match groups.last_mut().filter(|group| same(&group.wish)) {
+        let mut places = places(wish, v4, v6, relays)?;
+        if groups.last().is_some_and(|last| anywhere(&last.wish) != anywhere(wish)) {
+            alike = groups.len();
+        }
+        // The container's own port is open, however often it is asked for.
+        let open = |place: &(IpAddr, Door)| groups[alike..].iter().any(|group| group.places.contains(place));
+        places.retain(|place| !(place.1.routed && open(place)));
+        match groups[alike..].iter_mut().find(|group| group.has_room(&places)) {
             Some(group) => group.places.extend(places),
             None => groups.push(Group { wish: wish.clone(), places }),
         }
     }
-    for group in &mut groups {
-        let mut seen = Vec::new();
-        group.places.retain(|(host, _)| {
-            !seen.contains(host) && {
-                seen.push(*host);
-                true
-            }
-        });
-    }
     Ok(groups)
+}
+
+impl Group {
+    /// Whether one port can be held at these places, too.
+    fn has_room(&self, places: &[(IpAddr, Door)]) -> bool {
+        let translated = |place: &&(IpAddr, Door)| !place.1.routed;
+        let held = self.places.iter().filter(translated);
+        held.into_iter()
+            .all(|(held, _)| places.iter().filter(translated).all(|(host, _)| !overlap(*held, *host)))
+    }
+}
+
+/// Whether two addresses of the host can't have the same port held apart.
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
 /// The host's addresses of one wish.
@@ -261,13 +275,15 @@ fn taken(ports: &HostPorts, error: &boxship_net::Error, wish: &Wish, places: &[(
         _ => return Error::internal(crate::error::with_causes(error)),
     };
     let refused = text.parse::<SocketAddr>().ok();
-    let of_ours = refused.filter(|_| matches!(error, Net::PortInUse { .. })).and_then(|refused| {
-        let mut held = ports.held(wish.protocol, refused.port()).into_iter();
-        held.find(|held| held.is_ipv4() == refused.is_ipv4())
-            .map(|held| SocketAddr::new(held, refused.port()))
+    let of_ours = refused.filter(|_| matches!(error, Net::PortInUse { .. })).filter(|refused| {
+        let held = ports.held(wish.protocol, refused.port());
+        held.into_iter().any(|held| overlap(held, refused.ip()))
     });
-    if let Some(held) = of_ours {
-        return Error::internal(format!("Bind for {held} failed: port is already allocated"));
+    if let Some(refused) = of_ours {
+        return Error::internal(match wish.first == wish.last {
+            true => format!("Bind for {refused} failed: port is already allocated"),
+            false => "all ports are allocated".to_owned(),
+        });
     }
     let place = places.iter().find(|(host, _)| refused.is_none_or(|refused| refused.ip() == *host));
     let Some((host, door)) = place.or(places.first()) else { return Error::internal(reason) };
@@ -394,6 +410,60 @@ mod tests {
         assert!(hosts(sctp, Some(&v4), None).unwrap_err().to_string().contains("no IPv6 address"));
         let routed = Door { routed: true, ..v4.clone() };
         assert_eq!(hosts(two, Some(&routed), Some(&v6)).unwrap(), "0.0.0.0,::1");
+        assert_eq!(hosts(&bound(&["8080", "8080"]), Some(&routed), None).unwrap(), "0.0.0.0");
+        for (asked, expect) in [
+            (bound(&["8080", "8080"]), "0.0.0.0,::; 0.0.0.0,::"),
+            (bound(&["", ""]), "0.0.0.0,::; 0.0.0.0,::"),
+            (bound(&["8080", "127.0.0.1 8080", "::1 8080"]), "0.0.0.0,::; 127.0.0.1,::1"),
+            (
+                bound(&["::1 1-9", "127.0.0.1 1-9", "127.0.0.1 1-9", "::1 1-9"]),
+                "127.0.0.1,::1; 127.0.0.1,::1",
+            ),
+        ] {
+            assert_eq!(hosts(&asked, Some(&v4), None).unwrap(), expect, "{asked}");
+        }
+    }
+
+    /// Port 80 bound to host's ports, each with an address before it or none.
+    fn bound(bindings: &[&str]) -> String {
+        let binding = |text: &&str| match text.split_once(' ') {
+            Some((host, port)) => format!(r#"{{"HostIp":"{host}","HostPort":"{port}"}}"#),
+            None => format!(r#"{{"HostPort":"{text}"}}"#),
+        };
+        let bindings: Vec<_> = bindings.iter().map(binding).collect();
+        format!(r#"{{"HostConfig":{{"PortBindings":{{"80/tcp":[{}]}}}}}}"#, bindings.join(","))
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_is_taken_twice_or_not_at_all() {
+        let door = door("172.17.0.2");
+        // SCTP is kept in our own books: no port of this machine is touched.
+        let holding = |ports: &HostPorts, bindings: &[&str]| {
+            let wishes = of(&bound(bindings).replace("80/tcp", "80/sctp")).unwrap();
+            hold(ports, &wishes, Some(&door), None, true)
+        };
+        let taken = |address: &str| Err(format!("Bind for {address} failed: port is already allocated"));
+        for (bindings, expect) in [
+            (&["8080", "8080"][..], taken("0.0.0.0:8080")),
+            (&["127.0.0.1 8080", "127.0.0.1 8080"], taken("127.0.0.1:8080")),
+            (&["8080", "127.0.0.1 8080"], taken("127.0.0.1:8080")),
+            (&["0.0.0.0 8080", "8080"], taken("0.0.0.0:8080")),
+            (&["8080-8081", "8080-8081"], Ok(vec![8080, 8081])),
+            (&["8080-8081", "8080-8081", "8080-8081"], Err("all ports are allocated".to_owned())),
+            (&["8080-8081", "8080"], Ok(vec![8080, 8081])),
+            (&["8080", "8081"], Ok(vec![8080, 8081])),
+        ] {
+            let ports = HostPorts::default();
+            let got = holding(&ports, bindings).map_err(|error| error.to_string());
+            let got = got.map(|(_, published)| published.iter().map(|p| p.host_port).collect::<Vec<_>>());
+            assert_eq!(got, expect, "{bindings:?}");
+        }
+        for (held, asked) in [("8080", "127.0.0.1 8080"), ("127.0.0.1 8080", "8080")] {
+            let ports = HostPorts::default();
+            let _held = holding(&ports, &[held]).unwrap();
+            let address = if asked == "8080" { "0.0.0.0:8080" } else { "127.0.0.1:8080" };
+            assert_eq!(holding(&ports, &[asked]).unwrap_err().to_string(), taken(address).unwrap_err());
+        }
     }
 
     #[test]
