@@ -55,7 +55,7 @@ impl Networks {
 
     /// Removes what a failed creation made. What can't be removed now is when the engine opens next.
     fn take_back(&self, network: &Network) {
-        let removed = self.kernel.remove(network).and_then(|()| self.rows.remove(&network.id));
+        let removed = self.remove_links(network).and_then(|()| self.rows.remove(&network.id));
         if let Err(error) = removed {
             tracing::warn!(network = network.name, %error, "half-made network not removed");
         }
@@ -127,6 +127,8 @@ impl Networks {
             true => Driver::Null,
             false => Driver::parse(driver_name, &id, request.internal, &options)?,
         };
+        // What sits on nothing leads nowhere.
+        let internal = request.internal || driver.is_without_parent(&id);
         let mut network = Network {
             id,
             name: request.name,
@@ -136,7 +138,7 @@ impl Networks {
             labels: request.labels.unwrap_or_default(),
             ipv4,
             ipv6,
-            internal: request.internal,
+            internal,
             attachable: request.attachable,
             config_only: request.config_only,
             config_from: request.config_from.map(|from| from.network).unwrap_or_default(),

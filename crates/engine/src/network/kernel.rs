@@ -10,6 +10,7 @@ use boxship_net::ports::{HostPorts, Published};
 use ipnet::IpNet;
 
 use super::model::{Bridge, Driver, GatewayMode};
+use super::options::{self, Ipvlan, Macvlan};
 use super::{FirewallMode, Network, NetworkConfig};
 use crate::{Error, Result};
 
@@ -134,8 +135,9 @@ impl Kernel {
                 self.links()?.ensure_bridge(&self.bridge_of(network, bridge))?;
                 if self.forwards && !network.internal { self.forward(network) } else { Ok(()) }
             }
-            Driver::Macvlan(macvlan) => self.parent_exists(&macvlan.parent),
-            Driver::Ipvlan(ipvlan) => self.parent_exists(&ipvlan.parent),
+            Driver::Macvlan(Macvlan { parent, .. }) | Driver::Ipvlan(Ipvlan { parent, .. }) => {
+                self.ensure_parent(network, parent)
+            }
             Driver::Host | Driver::Null => Ok(()),
         }
     }
@@ -162,10 +164,26 @@ impl Kernel {
         Ok(())
     }
 
-    fn parent_exists(&self, parent: &str) -> Result<()> {
-        match self.links()?.exists(parent)? {
-            true => Ok(()),
-            false => Err(Error::invalid(format!("the parent link {parent} was not found on the host"))),
+    /// Sees to it that the link is there that the network sits on. One that is missing is made where its name says of
+    /// what; others are the administrator's.
+    fn ensure_parent(&self, network: &Network, parent: &str) -> Result<()> {
+        let links = self.links()?;
+        let kind = match options::vlan(parent) {
+            _ if network.driver.is_without_parent(&network.id) => link::ParentKind::Dummy,
+            Ok((of, id)) => link::ParentKind::Vlan { of: of.to_owned(), id },
+            Err(_) if links.exists(parent)? => return Ok(()),
+            Err(reason) => return Err(Error::invalid(reason)),
+        };
+        let alias = self.alias(&parent_object(parent));
+        Ok(links.ensure_parent(&link::Parent { name: parent.to_owned(), alias, kind })?)
+    }
+
+    /// Removes a link that networks sat on, if it is one that we made.
+    pub(super) fn remove_parent(&self, parent: &str) -> Result<()> {
+        let links = self.links()?;
+        match links.mark(parent)?.is_some_and(|mark| mark == self.alias(&parent_object(parent))) {
+            true => Ok(links.remove(parent)?),
+            false => Ok(()),
         }
     }
 
@@ -238,6 +256,11 @@ impl Kernel {
 fn is_no_router(v6: bool) -> bool {
     let path = if v6 { "/proc/sys/net/ipv6/conf/all/forwarding" } else { "/proc/sys/net/ipv4/ip_forward" };
     std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "0")
+}
+
+/// What a link is called in its mark that networks without a bridge sit on: several may.
+pub(super) fn parent_object(parent: &str) -> String {
+    format!("parent:{parent}")
 }
 
 /// Whose a link is.

@@ -120,7 +120,21 @@ impl Driver {
         }
     }
 
-    /// From the name and the options of a request. `id` names a bridge that has no name of its own.
+    /// The link of the host that it sits on, without a bridge.
+    pub(crate) fn parent(&self) -> Option<&str> {
+        match self {
+            Self::Macvlan(macvlan) => Some(&macvlan.parent),
+            Self::Ipvlan(ipvlan) => Some(&ipvlan.parent),
+            Self::Bridge(_) | Self::Host | Self::Null => None,
+        }
+    }
+
+    /// Whether its parent leads nowhere: none was named.
+    pub(crate) fn is_without_parent(&self, id: &str) -> bool {
+        self.parent().is_some_and(|parent| parent == lonely_parent(self.name(), id))
+    }
+
+    /// From the name and the options of a request. `id` names links that have no name of their own.
     pub(crate) fn parse(
         name: &str,
         id: &str,
@@ -137,7 +151,7 @@ impl Driver {
                         "requested macvlan mode '{mode}' is not valid, 'bridge' mode is the macvlan driver default"
                     ))
                 })?;
-                Ok(Self::Macvlan(Macvlan { parent: parent(name, options)?, mode }))
+                Ok(Self::Macvlan(Macvlan { parent: parent(name, id, options)?, mode }))
             }
             "ipvlan" => {
                 let keys = ["parent", "ipvlan_mode", "ipvlan_flag"];
@@ -152,7 +166,7 @@ impl Driver {
                         "requested ipvlan flag '{flag}' is not valid, 'bridge' is the ipvlan driver default"
                     ))
                 })?;
-                Ok(Self::Ipvlan(Ipvlan { parent: parent(name, options)?, mode, flag }))
+                Ok(Self::Ipvlan(Ipvlan { parent: parent(name, id, options)?, mode, flag }))
             }
             "host" | "null" => {
                 Err(Error::forbidden(format!("only one instance of \"{name}\" network is allowed")))
@@ -189,14 +203,34 @@ fn choice(
     }
 }
 
-fn parent(driver: &str, options: &BTreeMap<String, String>) -> Result<String> {
+fn parent(driver: &str, id: &str, options: &BTreeMap<String, String>) -> Result<String> {
     match options.get("parent").map(String::as_str) {
-        None | Some("") => Err(Error::invalid(format!(
-            "{driver} networks need a link of the host to sit on: name it with -o parent=<link>"
-        ))),
+        None | Some("") => Ok(lonely_parent(driver, id)),
         Some("lo") => Err(Error::invalid(format!("loopback interface is not a valid {driver} parent link"))),
         Some(link) => link_name(link),
     }
+}
+
+/// The name of the link that is made where none was named, as Docker calls it.
+fn lonely_parent(driver: &str, id: &str) -> String {
+    let prefix = if driver == "ipvlan" { "di" } else { "dm" };
+    format!("{prefix}-{}", &id[..12])
+}
+
+/// The link and the tag that the name of a VLAN's link says: `eth0.50`.
+pub(super) fn vlan(name: &str) -> std::result::Result<(&str, u16), String> {
+    let (of, tag) =
+        name.split_once('.').ok_or_else(|| format!("the parent link {name} was not found on the host"))?;
+    if of.is_empty() || tag.contains('.') {
+        return Err(format!(
+            "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received {name}"
+        ));
+    }
+    let number = tag
+        .parse::<i64>()
+        .map_err(|_| format!("unable to parse a valid vlan id from: {tag} (ex. eth0.10 for vlan 10)"))?;
+    let id = u16::try_from(number).ok().filter(|id| (1..=4094).contains(id));
+    Ok((of, id.ok_or_else(|| format!("vlan id must be between 1-4094, received: {number}"))?))
 }
 
 /// A link's name, as the kernel allows it.
@@ -340,11 +374,6 @@ mod tests {
                 &[(mode4, "isolated")],
                 "gateway mode 'isolated' can only be used for an internal network",
             ),
-            (
-                "macvlan",
-                &[],
-                "macvlan networks need a link of the host to sit on: name it with -o parent=<link>",
-            ),
             ("macvlan", &[("parent", "lo")], "loopback interface is not a valid macvlan parent link"),
             (
                 "ipvlan",
@@ -355,5 +384,34 @@ mod tests {
             assert_eq!(parse(driver, false, options).unwrap_err().to_string(), expect);
         }
         assert!(parse("bridge", true, &[(mode4, "isolated")]).is_ok());
+    }
+
+    #[test]
+    fn parents() {
+        for (driver, options, expect, without) in [
+            ("macvlan", &[("parent", "eth0.50")][..], "eth0.50", false),
+            ("macvlan", &[], "dm-0123456789ab", true),
+            ("ipvlan", &[("parent", "")], "di-0123456789ab", true),
+        ] {
+            let driver = parse(driver, false, options).unwrap();
+            assert_eq!((driver.parent(), driver.is_without_parent(ID)), (Some(expect), without));
+        }
+        assert_eq!(parse("", false, &[]).unwrap().parent(), None);
+        for (name, expect) in [
+            ("eth0.50", Ok(("eth0", 50))),
+            ("eth0.4094", Ok(("eth0", 4094))),
+            ("eth0", Err("the parent link eth0 was not found on the host")),
+            ("eth0.4095", Err("vlan id must be between 1-4094, received: 4095")),
+            ("eth0.-1", Err("vlan id must be between 1-4094, received: -1")),
+            ("eth0.x", Err("unable to parse a valid vlan id from: x (ex. eth0.10 for vlan 10)")),
+            (
+                "eth0.1.2",
+                Err(
+                    "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received eth0.1.2",
+                ),
+            ),
+        ] {
+            assert_eq!(vlan(name), expect.map_err(str::to_owned), "{name}");
+        }
     }
 }

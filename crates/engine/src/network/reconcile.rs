@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use boxship_net::ports::Published;
 use ipnet::IpNet;
 
-use super::kernel::{Owner, foreign_daemon};
+use super::kernel::{Owner, foreign_daemon, parent_object};
 use super::model::{BRIDGE, Network};
 use super::rows::Phase;
 use super::{FirewallMode, Networks, predefined};
@@ -68,7 +68,8 @@ impl Networks {
         self.insert(network, false).map(drop)
     }
 
-    /// A crash interrupted it, or it is not wanted any more.
+    /// A crash interrupted it, or it is not wanted any more. A link that it sat on may be others', who are not known yet:
+    /// if it isn't, it goes with the strangers.
     fn finish_removal(&self, network: &Network) {
         let removed = self.kernel.remove(network).and_then(|()| self.rows.remove(&network.id));
         if let Err(error) = removed {
@@ -81,7 +82,13 @@ impl Networks {
     pub(crate) fn restore(&self, ports: &[Published]) {
         let mut made = Vec::new();
         for network in self.list() {
-            let Some(bridge) = network.bridge() else { continue };
+            let Some(bridge) = network.bridge() else {
+                // Each start of a container tries again: what it sits on may come later than we.
+                if let Err(error) = self.kernel.ensure_link(&network) {
+                    tracing::warn!(network = network.name, %error, "network can't be set up");
+                }
+                continue;
+            };
             if network.is_default_bridge() {
                 match self.kernel.owner(&bridge.link) {
                     Ok(Owner::We | Owner::Administrator) => {}
@@ -120,6 +127,7 @@ impl Networks {
             let mut wanted = HashSet::new();
             for network in self.list() {
                 wanted.insert(format!("network:{}", network.id));
+                wanted.extend(network.driver.parent().map(parent_object));
                 let members = self.members(&network.id);
                 wanted
                     .extend(members.iter().map(|member| format!("{}:{}", member.container, member.endpoint)));

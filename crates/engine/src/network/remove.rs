@@ -91,7 +91,7 @@ impl Networks {
             )));
         }
         self.close(network).map_err(|members| in_use(&members))?;
-        let removed = self.rows.put(network, Phase::Removing).and_then(|()| self.kernel.remove(network));
+        let removed = self.rows.put(network, Phase::Removing).and_then(|()| self.remove_links(network));
         if let Err(error) = removed {
             // Its row says that it goes; as long as this engine lives it is still there, and can be removed again.
             self.reopen(network);
@@ -100,5 +100,16 @@ impl Networks {
         self.rows.remove(&network.id)?;
         self.forget(network);
         Ok(())
+    }
+    /// Takes a network's links away; one that other networks sit on too stays. All networks must be known.
+    pub(super) fn remove_links(&self, network: &Network) -> Result<()> {
+        self.kernel.remove(network)?;
+        let Some(parent) = network.driver.parent() else { return Ok(()) };
+        let networks = self.list();
+        let mut others = networks.iter().filter(|other| other.id != network.id);
+        match others.any(|other| other.driver.parent() == Some(parent)) {
+            true => Ok(()),
+            false => self.kernel.remove_parent(parent),
+        }
     }
 }

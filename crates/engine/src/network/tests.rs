@@ -246,6 +246,86 @@ fn a_crash_is_repaired() {
     });
 }
 
+fn on_parent(name: &str, subnet: &str, parent: &str) -> CreateRequest {
+    let options = Some([("parent".to_owned(), parent.to_owned())].into());
+    CreateRequest { driver: "macvlan".into(), options, ..request(name, &[subnet]) }
+}
+
+/// A link with the mark of a parent that we made: of what kind it is doesn't matter, and not every kernel has VLANs.
+fn stand_in(networks: &Networks, name: &str) {
+    let bridge = boxship_net::link::Bridge {
+        name: name.into(),
+        alias: networks.alias(&super::kernel::parent_object(name)),
+        addresses: Vec::new(),
+        mtu: 0,
+        foreign: false,
+    };
+    networks.links().unwrap().ensure_bridge(&bridge).unwrap();
+}
+
+#[test]
+fn links_made_for_networks_go_with_the_last_of_them() {
+    alone(|home| {
+        let networks = home.open(NetworkConfig::default());
+        stand_in(&networks, "up0.50");
+        networks.create(on_parent("a", "10.50.0.0/24", "up0.50")).unwrap();
+        networks.create(on_parent("b", "10.51.0.0/24", "up0.50")).unwrap();
+        let owner = |networks: &Networks, link: &str| networks.kernel.owner(link).unwrap();
+        // A daemon that died left one that nobody needs, and a network half removed.
+        stand_in(&networks, "up0.60");
+        networks.rows.put(&networks.find("a").unwrap(), Phase::Removing).unwrap();
+        drop(networks);
+        let networks = home.open(NetworkConfig::default());
+        assert!(networks.find("a").is_err());
+        networks.clear_strangers();
+        assert_eq!(owner(&networks, "up0.60"), Owner::Nobody);
+        assert_eq!(owner(&networks, "up0.50"), Owner::We, "the other network is on it");
+        networks.create(on_parent("c", "10.52.0.0/24", "up0.50")).unwrap();
+        remove(&networks, "b").unwrap();
+        assert_eq!(owner(&networks, "up0.50"), Owner::We);
+        remove(&networks, "c").unwrap();
+        assert_eq!(owner(&networks, "up0.50"), Owner::Nobody);
+    });
+}
+
+#[test]
+fn parents_are_made_where_the_kernel_can() {
+    alone(|home| {
+        let networks = home.open(NetworkConfig::default());
+        let up = boxship_net::link::Bridge {
+            name: "up0".into(),
+            alias: "somebody".into(),
+            addresses: Vec::new(),
+            mtu: 0,
+            foreign: false,
+        };
+        networks.links().unwrap().ensure_bridge(&up).unwrap();
+        for (name, parent, kind) in [("tagged", "up0.50", "vlan"), ("alone", "", "dummy")] {
+            let made = networks.create(on_parent(name, "10.50.0.0/24", parent));
+            let Ok(network) = made else {
+                let error = made.unwrap_err();
+                assert_eq!(error.to_string(), format!("kernel does not support {kind} interfaces"));
+                assert_eq!(networks.links().unwrap().marked("boxship:").unwrap(), [], "nothing half-made");
+                assert_eq!(networks.rows.load().unwrap().len(), 3);
+                continue;
+            };
+            assert_eq!(network.internal, parent.is_empty());
+            let parent = network.driver.parent().unwrap().to_owned();
+            // As after a reboot.
+            networks.links().unwrap().remove(&parent).unwrap();
+            networks.restore(&[]);
+            assert_eq!(networks.kernel.owner(&parent).unwrap(), Owner::We);
+            remove(&networks, name).unwrap();
+            assert_eq!(networks.kernel.owner(&parent).unwrap(), Owner::Nobody);
+        }
+        let error = networks.create(on_parent("x", "10.50.0.0/24", "up7.50")).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (Kind::Invalid, "-o parent interface was not found on the host: up7")
+        );
+    });
+}
+
 #[test]
 fn configurations_are_taken_from_networks_that_are_only_that() {
     alone(|home| {

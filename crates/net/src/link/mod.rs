@@ -3,6 +3,7 @@
 mod announce;
 mod bridge;
 mod forwarding;
+mod parent;
 
 use boxship_sys::Errno;
 use boxship_sys::packet;
@@ -11,6 +12,8 @@ use ipnet::IpNet;
 use crate::netlink::{Connection, Protocol};
 use crate::rtnetlink::{address, link, route};
 use crate::{MacAddress, Result};
+
+pub use parent::ParentKind;
 
 /// A bridge network's link on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,17 @@ pub struct Bridge {
     pub mtu: u32,
     /// Whether it was there before and belongs to the administrator (`--bridge`): its addresses are left alone.
     pub foreign: bool,
+}
+
+/// A link that networks without a bridge sit on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Interface name, 15 bytes at most.
+    pub name: String,
+    /// The mark it gets if it is made: then it is ours to remove.
+    pub alias: String,
+    /// What it is to be made of when it isn't there.
+    pub kind: ParentKind,
 }
 
 /// A link that carries a mark.
@@ -78,6 +92,11 @@ impl Links {
     /// Makes or repairs a bridge: link, addresses, up, its sysctls (IPv6, route_localnet, forwarding, accept_ra).
     pub fn ensure_bridge(&self, bridge: &Bridge) -> Result<()> {
         bridge::ensure(&self.connection, bridge)
+    }
+
+    /// Makes a link for networks without a bridge, unless there is one of that name.
+    pub fn ensure_parent(&self, parent: &Parent) -> Result<()> {
+        parent::ensure(&self.connection, parent)
     }
 
     /// Removes a link; one that is gone already is fine.
