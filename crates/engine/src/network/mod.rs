@@ -21,6 +21,7 @@ mod kernel;
 mod list;
 pub(crate) mod model;
 pub(crate) mod names;
+mod neighbourhood;
 mod networks;
 mod occupancy;
 mod options;

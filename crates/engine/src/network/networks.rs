@@ -9,6 +9,7 @@ use boxship_net::link::Links;
 use boxship_net::ports::HostPorts;
 
 use super::kernel::Kernel;
+use super::neighbourhood::Told;
 use super::occupancy::{Lease, Leased, Member, Occupancy};
 use super::rows::Rows;
 use super::{Endpoint, Network, NetworkConfig};
@@ -32,11 +33,13 @@ struct Entry {
 
 /// The networks of the engine.
 pub(crate) struct Networks {
-    tables: Mutex<Tables>,
+    tables: Arc<Mutex<Tables>>,
     /// Held while networks are made and removed: names, subnets and links are chosen one at a time.
     changing: Mutex<()>,
     /// What can't be had on this host; `info` tells.
     obstacles: Mutex<Vec<String>>,
+    /// What was told of the host's other networks.
+    pub(super) told: Told,
     pub(super) kernel: Kernel,
     pub(super) rows: Rows,
     pub(super) config: NetworkConfig,
@@ -52,9 +55,10 @@ impl Networks {
     pub(crate) fn open(store: boxship_store::Store, config: &EngineConfig, engine_id: &str) -> Result<Self> {
         let usual_root = config.data_root == EngineConfig::default().data_root;
         let networks = Self {
-            tables: Mutex::default(),
+            tables: Arc::default(),
             changing: Mutex::default(),
             obstacles: Mutex::default(),
+            told: Told::default(),
             kernel: Kernel::open(engine_id, usual_root, &config.network),
             rows: Rows::open(store)?,
             config: config.network.clone(),
@@ -103,6 +107,17 @@ impl Networks {
     /// All networks.
     pub(crate) fn list(&self) -> Vec<Arc<Network>> {
         self.tables().by_id.values().map(|entry| entry.network.clone()).collect()
+    }
+
+    /// The networks that the kernel has, for whoever must not keep them alive; `None` when they are gone.
+    pub(super) fn made(&self) -> impl Fn() -> Option<Vec<Arc<Network>>> + Send + 'static {
+        let tables = Arc::downgrade(&self.tables);
+        move || {
+            let tables = tables.upgrade()?;
+            let tables = locked(&tables);
+            let made = tables.by_id.values().filter(|entry| entry.made);
+            Some(made.map(|entry| entry.network.clone()).collect())
+        }
     }
 
     /// Whether there is one of exactly this name.
@@ -194,6 +209,7 @@ impl Networks {
         let _changing = self.change();
         self.kernel.ensure(network)?;
         self.set_made(&network.id);
+        self.tell_neighbourhood();
         Ok(())
     }
 
@@ -251,6 +267,7 @@ impl Networks {
                 Ok(None) => {}
             }
         }
+        obstacles.extend(self.cut_off());
         obstacles
     }
 

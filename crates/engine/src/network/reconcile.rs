@@ -119,6 +119,7 @@ impl Networks {
         if let Err(error) = self.kernel.watch() {
             tracing::debug!(%error, "the firewall's table is not watched over");
         }
+        self.watch_neighbourhood();
     }
 
     /// Removes links of ours that no network and no endpoint needs. Endpoints' marks are `<container>:<endpoint>`.

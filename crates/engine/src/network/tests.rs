@@ -246,6 +246,37 @@ fn a_crash_is_repaired() {
     });
 }
 
+#[test]
+fn what_the_host_gets_inside_a_network_is_told() {
+    alone(|home| {
+        let ip = |arguments: &str| {
+            let done = std::process::Command::new("ip").args(arguments.split(' ')).status().unwrap();
+            assert!(done.success(), "ip {arguments}");
+        };
+        let networks = home.open(NetworkConfig::default());
+        networks.create(request("mine", &["10.66.0.0/16"])).unwrap();
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        assert_eq!(networks.cut_off(), [""; 0]);
+        assert!(networks.told.lock().unwrap().is_empty());
+        ip("address add 10.66.5.1/24 dev v0");
+        let expect = "the host has the address 10.66.5.1/24 on v0, inside network mine (10.66.0.0/16)";
+        let told =
+            |networks: &Networks| networks.told.lock().unwrap().iter().any(|told| told.starts_with(expect));
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !told(&networks) && std::time::Instant::now() < patience {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(told(&networks), "when it comes");
+        assert!(networks.obstacles().iter().any(|obstacle| obstacle.starts_with(expect)));
+        drop(networks);
+        let networks = home.open(NetworkConfig::default());
+        assert!(told(&networks), "when the daemon starts");
+        ip("address del 10.66.5.1/24 dev v0");
+        assert_eq!(networks.cut_off(), [""; 0]);
+    });
+}
+
 fn on_parent(name: &str, subnet: &str, parent: &str) -> CreateRequest {
     let options = Some([("parent".to_owned(), parent.to_owned())].into());
     CreateRequest { driver: "macvlan".into(), options, ..request(name, &[subnet]) }

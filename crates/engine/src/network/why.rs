@@ -35,7 +35,17 @@ impl Engine {
         let question = Question { address, port, protocol, from };
         let engine = self.clone();
         blocking(move || match engine.inner.networks.firewall()? {
-            Some(table) => Ok(told(table.why(&question, engine.relayed())?)),
+            Some(table) => {
+                let mut why = told(table.why(&question, engine.relayed())?);
+                // Senders and receivers there are taken for containers.
+                let cut_off = engine.inner.networks.cut_off().into_iter();
+                why.steps.extend(cut_off.map(|what| WhyStep {
+                    place: "beware".to_owned(),
+                    what,
+                    ..WhyStep::default()
+                }));
+                Ok(why)
+            }
             None => Err(Error::unavailable(
                 "the firewall is the administrator's (--iptables=false): this daemon doesn't know its rules",
             )),

@@ -2,6 +2,7 @@
 
 mod announce;
 mod bridge;
+mod claims;
 mod forwarding;
 mod parent;
 
@@ -13,6 +14,7 @@ use crate::netlink::{Connection, Protocol};
 use crate::rtnetlink::{address, link, route};
 use crate::{MacAddress, Result};
 
+pub use claims::{Claim, News};
 pub use parent::ParentKind;
 
 /// A bridge network's link on the host.

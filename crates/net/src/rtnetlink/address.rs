@@ -75,7 +75,7 @@ pub(crate) fn list(connection: &Connection, of: Option<u32>) -> Result<Vec<Addre
     })
 }
 
-fn read(received: &Received<'_>) -> Option<Address> {
+pub(crate) fn read(received: &Received<'_>) -> Option<Address> {
     let fixed: &[u8; FIXED] = received.fixed().filter(|_| received.kind == RTM_NEWADDR)?;
     let attributes = received.attributes(FIXED);
     // On a link between two points IFA_ADDRESS is the far one.

@@ -81,7 +81,7 @@ pub(crate) fn is_local(connection: &Connection, address: IpAddr) -> bool {
     matches!(connection.ask(&question, kind), Ok(Some(TYPE_LOCAL)))
 }
 
-fn read(received: &Received<'_>) -> Option<Route> {
+pub(crate) fn read(received: &Received<'_>) -> Option<Route> {
     let fixed: &[u8; FIXED] = received.fixed().filter(|_| received.kind == RTM_NEWROUTE)?;
     let [family, length, _, _, table, protocol, _, kind, ..] = *fixed;
     let attributes = received.attributes(FIXED);
