@@ -21,6 +21,19 @@ use boxship_shim::{
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// How long anything may take that is bound to happen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `so` holds.
+#[track_caller]
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Folders that vanish at the end.
 pub struct Host {
     pub folder: tempfile::TempDir,
@@ -253,8 +266,8 @@ impl Stream {
 
     /// Reads until `text` has come on standard output; all that came.
     pub fn read_until(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        self.socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
         loop {
             let bytes = if self.tty { self.received.clone() } else { unframe(&self.received).0 };
             let so_far = String::from_utf8_lossy(&bytes).into_owned();

@@ -4,7 +4,10 @@ use std::fs;
 
 use boxship_shim::protocol::{LaunchRequest, Request};
 
-use crate::{Test, host::Host};
+use crate::{
+    Test,
+    host::{Host, until},
+};
 
 pub const TESTS: &[Test] = &[("init_reaps_and_passes_on", init_reaps_and_passes_on)];
 
@@ -20,13 +23,9 @@ fn init_reaps_and_passes_on() {
     let script = "trap 'echo told; exit 9' TERM; (sleep 0.05 &); echo ready; while :; do sleep 0.05; done";
     let request = LaunchRequest { start: true, ..host.request(&["/init", "init", "--", "sh", "-c", script]) };
     let container = host.launch(request);
-    while !container.logged().contains("ready") {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    let children =
-        fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.pid())).unwrap_or_default();
-    assert_eq!(children.split_whitespace().count(), 1, "only the program is left: {children}");
+    until("readiness", || container.logged().contains("ready"));
+    let children = || fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.pid())).unwrap();
+    until("only the program is left", || children().split_whitespace().count() == 1);
     container.ask(Request::Kill { signal: 15, all: false });
     assert_eq!(container.wait_for_exit().code, 9);
     assert_eq!(container.logged(), "ready\ntold\n");

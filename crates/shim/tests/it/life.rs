@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     Test,
-    host::{Container, Host, await_event},
+    host::{Container, Host, await_event, until},
 };
 
 pub const TESTS: &[Test] = &[
@@ -153,8 +153,8 @@ fn host_pid_namespace_is_cleaned() {
     container.wait_for_exit();
     let left: i32 = container.logged().trim().parse().unwrap();
     container.finish();
-    let status = fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
-    assert!(!status.contains("(sleep) S"), "{status}");
+    let status = || fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+    until("the sleeper's end", || !status().contains("(sleep) S") && !status().contains("(sleep) R"));
 }
 
 fn overlay_root() {
@@ -198,7 +198,9 @@ fn clean_start_of_programs() {
 /// The daemon is killed while a container runs: nothing happens to it, and the next one finds all it needs.
 fn outlives_its_launcher() {
     let host = Host::new();
-    let script = "i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.02; done; exit 6";
+    // It prints all the time, and doesn't end before the launcher is dead.
+    let script =
+        "i=0; while [ $i -lt 30 ] || [ ! -e /tmp/go ]; do echo $i; i=$((i+1)); sleep 0.02; done; exit 6";
     let request = LaunchRequest { start: true, ..host.request(&["/bin/sh", "-c", script]) };
     let file = host.path("request.json");
     fs::write(&file, boxship_shim::protocol::encode(&request)).unwrap();
@@ -216,13 +218,13 @@ fn outlives_its_launcher() {
     // What `killall -HUP boxship` would do.
     let shim = rustix::process::Pid::from_raw(shim).unwrap();
     rustix::process::kill_process(shim, rustix::process::Signal::HUP).unwrap();
+    fs::write(host.path("rootfs/tmp/go"), "").unwrap();
     let container = Container { request, launched: None };
     assert_eq!(container.wait_for_exit().code, 6);
-    let expect: String = (0..30).map(|number| format!("{number}\n")).collect();
-    assert_eq!(container.logged(), expect);
-    while container.directory().join("shim.sock").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let logged = container.logged();
+    let expect: String = (0..logged.lines().count()).map(|number| format!("{number}\n")).collect();
+    assert!(logged == expect && logged.lines().count() >= 30, "{logged}");
+    until("the shim's end", || !container.directory().join("shim.sock").exists());
     assert_eq!(Exit::read(container.directory()).unwrap().unwrap().code, 6);
 }
 

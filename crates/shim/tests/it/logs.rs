@@ -2,13 +2,13 @@
 
 use boxship_shim::{
     log::{Driver, Next, ReadOptions, Reader},
-    protocol::LaunchRequest,
+    protocol::{LaunchRequest, Request},
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::{
     Test,
-    host::{Host, OUTPUT},
+    host::{Host, OUTPUT, until},
 };
 
 pub const TESTS: &[Test] = &[
@@ -113,13 +113,21 @@ fn a_full_disk_does_not_stop_the_container() {
     let mut request = host.request(&[
         "/bin/sh",
         "-c",
-        "seq 1 20000; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after",
+        "seq 1 20000; : > /tmp/said; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after",
     ]);
     request.start = true;
     request.log.path = disk.join("log");
     let container = host.launch(request);
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let full = std::fs::metadata(disk.join("log")).unwrap().len();
+    until("it has said everything", || host.path("rootfs/tmp/said").exists());
+    // All is read, or nothing fits any more: between answers of the shim the log grows no further.
+    let length = || std::fs::metadata(disk.join("log")).unwrap().len();
+    let (mut full, mut still) = (0, 0);
+    until("the disk is full", || {
+        container.ask(Request::State);
+        still = if length() == full { still + 1 } else { 0 };
+        full = length();
+        full > 100_000 && still == 10
+    });
     // Room again, as an administrator makes it.
     rustix::mount::mount_remount(&disk, MountFlags::empty(), c"size=1m").unwrap();
     std::fs::write(host.path("rootfs/tmp/go"), "").unwrap();

@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::AsFd,
-    time::{Duration, Instant},
 };
 
 use boxship_shim::{
@@ -15,7 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, soc
 
 use crate::{
     Test,
-    host::{Host, OUTPUT},
+    host::{Host, OUTPUT, until},
     memory::private_kilobytes,
 };
 
@@ -70,9 +69,7 @@ fn relays_until_told_otherwise() {
     assert!(TcpStream::connect(told[1].host).is_err());
     TcpListener::bind(told[1].host).unwrap();
     echoes(&listener, told[0].host);
-    std::thread::sleep(Duration::from_millis(50));
-    let memory = private_kilobytes(container.shim());
-    assert!(memory < 2048, "{memory} KiB");
+    until("little memory when idle", || private_kilobytes(container.shim()) < 2048);
 }
 
 fn relays_end_with_their_container() {
@@ -109,12 +106,10 @@ fn a_busy_relay_keeps_nothing_waiting() {
             std::thread::spawn(move || while client.write_all(&[1; 65536]).is_ok() {})
         })
         .collect();
-    let began = Instant::now();
     assert!(matches!(container.ask(Request::State), Response::State(_)));
     let (output, _) = stream.read_all();
     assert!(String::from_utf8(output).unwrap().ends_with("20000\nend\n"));
     assert!(container.logged().ends_with("20000\nend\n"));
-    assert!(began.elapsed() < Duration::from_secs(30));
     assert_eq!(container.finish().code, 0);
     writers.into_iter().for_each(|writer| writer.join().unwrap());
 }

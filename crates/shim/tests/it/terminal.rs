@@ -38,7 +38,9 @@ fn terminal_and_resize() {
 
 fn interrupt_key() {
     let host = Host::new();
-    let container = host.launch(with_terminal(&host, "echo ready; sleep 100; echo never"));
+    // The first process is spared signals it has no handler for, until its child is there to be hit.
+    let script = "trap 'exit 130' INT; echo ready; while :; do sleep 0.1; done; echo never";
+    let container = host.launch(with_terminal(&host, script));
     let mut stream = container.attach(ALL);
     container.start();
     stream.read_until("ready\r\n");
