@@ -21,6 +21,7 @@ pub mod resolver;
 mod rtnetlink;
 #[cfg(test)]
 mod scratch;
+pub mod sockets;
 mod sysctl;
 pub mod why;
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::firewall::{Mode, Network};
 use crate::ports::{Protocol, Published};
+use crate::sockets::{self, Listener};
 
 /// Where a packet comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,11 @@ pub struct Question {
 /// What becomes of the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It reaches a container.
+    /// It reaches a container, or a program of the host that waits for it.
     Delivered,
     /// Nobody answers.
     Dropped,
-    /// Nothing of ours takes it: the host itself, or whoever has the address, answers or refuses.
+    /// Nothing of ours takes it: the host refuses it, or whoever has the address answers or refuses.
     Refused,
 }
 
@@ -112,6 +113,31 @@ pub struct Facts {
     pub forwards: bool,
     /// Chains of other programs that see packets of the question's family.
     pub foreign: Vec<Foreign>,
+    /// Whether a program of the host waits at the question's address.
+    pub listener: Listening,
+}
+
+/// Whether a program of the host waits at an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Listening {
+    /// The kernel didn't say.
+    #[default]
+    Unknown,
+    /// None does.
+    Nobody,
+    /// This one.
+    By(Listener),
+}
+
+impl Listening {
+    /// Asks the kernel.
+    pub fn ask(question: &Question) -> Self {
+        match sockets::listener(question.protocol, question.address, question.port) {
+            Ok(Some(listener)) => Self::By(listener),
+            Ok(None) => Self::Nobody,
+            Err(_) => Self::Unknown,
+        }
+    }
 }
 
 /// A way being told.
@@ -188,17 +214,7 @@ impl Way<'_> {
             if let Some(port) = self.published(&self.facts.relayed).cloned() {
                 return self.relayed(&port);
             }
-            let what = match self.elsewhere() {
-                Some(port) => format!(
-                    "the port is published at {} only, not at this address",
-                    SocketAddr::new(port.host_address, port.host_port)
-                ),
-                None => "no published port: the host's own program answers if one listens there".to_owned(),
-            };
-            let hook = if self.question.from == Origin::Host { "output" } else { "prerouting" };
-            self.step(hook, &what, Some(self.chain("publish")));
-            self.others(Hook::Input);
-            return self.end(Verdict::Refused, &what);
+            return self.unpublished();
         };
         if self.is_loopback() && self.question.address.is_ipv6() {
             let rule = self.chain("output");
@@ -226,6 +242,50 @@ impl Way<'_> {
             format!("published: goes to {} on {}", SocketAddr::new(port.address, port.port), port.bridge);
         self.step(hook, &what, Some(format!("{} {element}", self.chain("publish"))));
         self.onward(&port)
+    }
+
+    /// Nothing is published there: what the host's own programs do is the answer.
+    fn unpublished(mut self) -> Answer {
+        let published = match self.elsewhere() {
+            Some(port) => format!(
+                "the port is published at {} only, not at this address",
+                SocketAddr::new(port.host_address, port.host_port)
+            ),
+            None => "no published port".to_owned(),
+        };
+        let hook = if self.question.from == Origin::Host { "output" } else { "prerouting" };
+        self.step(hook, &published, Some(self.chain("publish")));
+        if let Origin::Bridge(bridge) = &self.question.from
+            && self.is_cut_off(bridge)
+            && self.network_of(self.question.address).is_none_or(|network| network.bridge != *bridge)
+        {
+            let what = "containers of an internal network reach the host by its address there only";
+            let rule = self.chain("from_internal");
+            self.step("input", what, Some(rule));
+            return self.end(Verdict::Dropped, "the sender's network is internal");
+        }
+        self.others(Hook::Input);
+        let (verdict, joint, what) = match &self.facts.listener {
+            Listening::By(listener) => (Verdict::Delivered, "; ", told(listener)),
+            Listening::Nobody => {
+                (Verdict::Refused, ", and ", "no program of this host listens there".to_owned())
+            }
+            Listening::Unknown => {
+                (Verdict::Refused, ": ", "the host's own program answers if one listens there".to_owned())
+            }
+        };
+        self.step("input", &what, None);
+        let mut summary = format!("{published}{joint}{what}");
+        self.unless_dropped(verdict, &mut summary);
+        self.end(verdict, &summary)
+    }
+
+    /// Others' rules may drop what would be delivered.
+    fn unless_dropped(&self, verdict: Verdict, summary: &mut String) {
+        let droppers = self.droppers();
+        if verdict == Verdict::Delivered && !droppers.is_empty() {
+            summary.push_str(&format!(", unless other programs' rules drop it: {}", droppers.join(", ")));
+        }
     }
 
     /// A port that a program of the host listens at: its packets are the host's own.
@@ -266,11 +326,8 @@ impl Way<'_> {
 
     fn delivered(self, port: &Published) -> Answer {
         let container = SocketAddr::new(port.address, port.port);
-        let droppers = self.droppers();
         let mut summary = format!("the packet reaches the container at {container} on {}", port.bridge);
-        if !droppers.is_empty() {
-            summary.push_str(&format!(", unless other programs' rules drop it: {}", droppers.join(", ")));
-        }
+        self.unless_dropped(Verdict::Delivered, &mut summary);
         self.end(Verdict::Delivered, &summary)
     }
 
@@ -400,6 +457,15 @@ impl Way<'_> {
     }
 }
 
+/// A program that waits, for a reader.
+fn told(listener: &Listener) -> String {
+    let program = match &listener.program {
+        Some((name, process)) => format!("the host's own {name} (process {process})"),
+        None => "a program of the host".to_owned(),
+    };
+    format!("{program} listens at {}", listener.address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,6 +540,39 @@ mod tests {
             ask(Origin::Host, "10.9.0.1:8080", &Facts { table_is_there: false, ..facts() }).verdict,
             Dropped
         );
+    }
+
+    #[test]
+    fn the_hosts_own_programs_are_known() {
+        let listener = Listener { address: "0.0.0.0:22".parse().unwrap(), program: Some(("sshd".into(), 7)) };
+        let by = |listener| Facts { listener, ..facts() };
+        let (nobody, sshd) = (by(Listening::Nobody), by(Listening::By(listener)));
+        for (from, target, facts, verdict, summary) in [
+            (
+                Origin::Outside,
+                "10.9.0.1:22",
+                &nobody,
+                Verdict::Refused,
+                "no published port, and no program of this host listens there",
+            ),
+            (
+                Origin::Outside,
+                "10.9.0.1:22",
+                &sshd,
+                Verdict::Delivered,
+                "no published port; the host's own sshd (process 7) listens at 0.0.0.0:22",
+            ),
+            (
+                Origin::Bridge("br2".into()),
+                "10.9.0.1:22",
+                &sshd,
+                Verdict::Dropped,
+                "the sender's network is internal",
+            ),
+        ] {
+            let answer = ask(from.clone(), target, facts);
+            assert_eq!((answer.verdict, answer.summary.as_str()), (verdict, summary), "{from:?}");
+        }
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Firewall {
             addresses: address::list(&self.links, None)?.iter().map(|found| found.net.addr()).collect(),
             forwards: sysctl::read(forwarding)?.is_some_and(|value| value != "0"),
             foreign: self.foreign(v4)?,
+            listener: why::Listening::ask(question),
         })
     }
 
