@@ -12,11 +12,13 @@ use super::*;
 /// Answers with its host name on port 80.
 const SERVER: &[&str] = &["sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp"];
 
-/// What a web server at this address says, within a second or two.
+/// What a web server at this address says, as soon as it says something.
 fn fetch(address: &str) -> Option<String> {
     let address: SocketAddr = address.parse().expect("an address");
-    for _ in 0..20 {
-        if let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(3)) {
+            stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a limit");
             let mut text = String::new();
             let asked = stream.write_all(b"GET /index.html HTTP/1.0\r\n\r\n");
             if asked.is_ok() && stream.read_to_string(&mut text).is_ok() && text.contains("200 OK") {
@@ -39,13 +41,7 @@ fn links() -> Vec<String> {
 
 /// Waits until only these links are there.
 async fn only(expect: &[&str]) {
-    for _ in 0..100 {
-        if links() == expect {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("links left: {:?}", links());
+    eventually(&format!("no links but {expect:?}"), || links() == expect).await;
 }
 
 fn bind(request: &mut api::container::CreateRequest, port: &str, ip: &str, host: &str) {
@@ -161,11 +157,13 @@ pub async fn names_and_networks(bench: Bench) -> Bench {
     let endpoint = bench.endpoint(&web, "mine").await;
     assert_eq!((endpoint.ip_address.as_str(), endpoint.ip_prefix_len), ("10.77.0.9", 24));
     assert_eq!(endpoint.dns_names.expect("names")[..2], ["web", "www"]);
-    let client = bench.run_on("mine", "client", &["sleep", "60"], |_| {}).await;
+    let client = bench.run_on("mine", "client", &["sleep", "100000"], |_| {}).await;
     for name in ["web", "www", &web[..12], "web.mine"] {
         let (text, code) = bench.exec(&client, &["nslookup", name]).await;
         assert!(code == Some(0) && text.contains("10.77.0.9"), "{name}: {text}");
     }
+    // As soon as it serves.
+    fetch("10.77.0.9:80").expect("reached from the host");
     let fetched = bench.exec(&client, &["wget", "-q", "-O", "-", "http://10.77.0.9/index.html"]).await;
     assert_eq!((fetched.0.trim(), fetched.1), (&web[..12], Some(0)));
     bench.engine.container_rename(&web, "site").await.expect("rename");
@@ -208,7 +206,7 @@ pub async fn names_and_networks(bench: Bench) -> Bench {
 pub async fn events_of_networks(bench: Bench) -> Bench {
     let network = bench.make_network("mine", "").await;
     let since = EventsOptions { since: Some("1h".into()), until: Some("0s".into()), ..Default::default() };
-    let id = bench.run_on("mine", "web", &["sleep", "60"], |_| {}).await;
+    let id = bench.run_on("mine", "web", &["sleep", "100000"], |_| {}).await;
     bench.engine.container_stop(&id, StopOptions { timeout: Some(0), signal: None }).await.expect("stop");
     bench.engine.container_remove(&id, RemoveOptions::default()).await.expect("remove");
     let all: Vec<_> = bench.engine.events(since).expect("events").collect().await;
@@ -229,9 +227,10 @@ pub async fn events_of_networks(bench: Bench) -> Bench {
 pub async fn networks_survive_the_engine(bench: Bench) -> Bench {
     bench.make_network("mine", "10.78.0.0/24").await;
     let web = bench.run_on("mine", "web", SERVER, |request| bind(request, "80/tcp", "", "8088")).await;
-    let client = bench.run_on("mine", "client", &["sleep", "60"], |_| {}).await;
-    let ends =
-        bench.run_on("mine", "ends", &["sleep", "60"], |request| bind(request, "80/tcp", "", "8089")).await;
+    let client = bench.run_on("mine", "client", &["sleep", "100000"], |_| {}).await;
+    let ends = bench
+        .run_on("mine", "ends", &["sleep", "100000"], |request| bind(request, "80/tcp", "", "8089"))
+        .await;
     let before = bench.network(&web).await;
     let pid = bench.state(&ends).await.pid;
     bench.engine.shutdown().await.expect("shut down");
@@ -239,14 +238,14 @@ pub async fn networks_survive_the_engine(bench: Bench) -> Bench {
     drop(engine);
     assert!(fetch("127.0.0.1:8088").is_some(), "published while no engine is there");
     std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill");
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let bench = Bench { engine: open(&path).await, path };
+    eventually("it has ended", || is_gone(pid)).await;
+    let bench = Bench { engine: open_again(&path).await, path };
     assert_eq!(bench.network(&web).await, before);
     assert!(fetch("127.0.0.1:8088").is_some(), "published again");
     assert!(TcpListener::bind("0.0.0.0:8088").is_err(), "held again");
-    TcpListener::bind("0.0.0.0:8089").expect("given back");
+    eventually("its port is given back", || TcpListener::bind("0.0.0.0:8089").is_ok()).await;
     assert_eq!(bench.exec(&client, &["nslookup", "web"]).await.1, Some(0));
-    let late = bench.run_on("mine", "late", &["sleep", "60"], |_| {}).await;
+    let late = bench.run_on("mine", "late", &["sleep", "100000"], |_| {}).await;
     let mut addresses = Vec::new();
     for id in [&web, &client, &late] {
         addresses.push(bench.endpoint(id, "mine").await.ip_address);
