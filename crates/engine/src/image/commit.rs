@@ -5,14 +5,12 @@ use std::time::Duration;
 use boxship_api::container::Config;
 use boxship_api::error::IdResponse;
 use boxship_image::Commit;
-use boxship_oci::image::ContainerConfig;
 use boxship_oci::{Digest, Reference};
-use serde_json::Value;
 
-use super::tag;
+use super::{inherit, tag};
 use crate::container::WaitCondition;
 use crate::error::blocking;
-use crate::{Engine, Error, Kind, Result};
+use crate::{Engine, Kind, Result};
 
 /// How long the news of a container's end may take when it cannot be paused any more.
 const ENDING: Duration = Duration::from_secs(2);
@@ -34,7 +32,7 @@ pub struct CommitOptions {
     pub pause: bool,
     /// Dockerfile instructions to apply to the configuration.
     pub changes: Vec<String>,
-    /// The configuration; the container's when `None`.
+    /// What the image shall have otherwise than the container.
     pub config: Option<Config>,
 }
 
@@ -82,9 +80,7 @@ impl Engine {
         let engine = self.clone();
         blocking(move || {
             let configuration = container.configuration();
-            let wanted = options.config.as_ref().unwrap_or(&configuration.config);
-            let config = boxship_image::changes::apply(inherited(wanted)?, &options.changes)
-                .map_err(super::error::from_image)?;
+            let config = inherit::config(options.config.as_ref(), &options.changes, &configuration.config)?;
             let rootfs = engine.store().snapshots().get(&container.id)?;
             let command = [&configuration.config.entrypoint, &configuration.config.cmd];
             let command = command.into_iter().flatten().flat_map(|words| words.0.iter().cloned());
@@ -98,40 +94,12 @@ impl Engine {
                 command: command.collect::<Vec<_>>().join(" "),
             };
             let id = boxship_image::commit(engine.store(), &commit).map_err(super::error::from_image)?;
+            if let Some(name) = &commit.name {
+                let labels = commit.config.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+                engine.tell_image("tag", &id, &name.familiar(), labels.collect());
+            }
             Ok((id, commit.comment))
         })
         .await
-    }
-}
-
-/// The part of a container's configuration that an image keeps: the two have the same names on the wire.
-fn inherited(config: &Config) -> Result<ContainerConfig> {
-    let failed = |error| Error::caused(Kind::Internal, "convert configuration", error);
-    let mut value = serde_json::to_value(config).map_err(failed)?;
-    if let Value::Object(fields) = &mut value {
-        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
-        // Its host name is the container's own.
-        fields.retain(|name, _| name != "Hostname" && name != "Domainname");
-    }
-    serde_json::from_value(value).map_err(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_keep_what_containers_inherit() {
-        let config: Config = serde_json::from_str(
-            r#"{"Hostname":"h","User":"","Cmd":["a"],"Env":null,"Labels":{"l":"v"},"Image":"i","Tty":true,
-                "ExposedPorts":{"80/tcp":{}},"WorkingDir":"/w","StopTimeout":3}"#,
-        )
-        .unwrap();
-        let kept = inherited(&config).unwrap();
-        assert_eq!(kept.cmd, Some(vec!["a".to_owned()]));
-        assert_eq!((kept.hostname, kept.user), (None, None));
-        assert_eq!(kept.labels["l"], "v");
-        assert_eq!(kept.working_dir.as_deref(), Some("/w"));
-        assert!(kept.exposed_ports.contains_key("80/tcp") && kept.env.is_empty());
     }
 }

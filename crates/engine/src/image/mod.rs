@@ -7,6 +7,7 @@ pub(crate) mod distribution;
 mod error;
 mod glob;
 mod import;
+mod inherit;
 mod inspect;
 mod known;
 mod list;

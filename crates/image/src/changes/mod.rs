@@ -19,8 +19,15 @@ const MAX_EXPANDED: usize = 4 << 20;
 pub fn apply(config: ContainerConfig, changes: &[String]) -> Result<ContainerConfig> {
     let mut config = config;
     let budget = Cell::new(MAX_EXPANDED);
+    let mut arguments_given = false;
     for line in lines(&changes.join("\n")) {
         instruction(&mut config, &line, &budget)?;
+        let name = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        arguments_given |= name == "CMD";
+        // Another program doesn't want the arguments of the one before.
+        if name == "ENTRYPOINT" && !arguments_given {
+            config.cmd = None;
+        }
     }
     Ok(config)
 }
