@@ -52,7 +52,12 @@ pub(crate) fn resolve(root: BorrowedFd<'_>, user: &User) -> Done<Identity> {
 
 fn find(passwd: &str, group: &str, user: &User) -> Done<Identity> {
     let mut identity = match &user.username {
-        Some(name) => by_name(passwd, group, name)?,
+        Some(name) => {
+            let mut identity = by_name(passwd, group, name)?;
+            // As Docker: a program that changes its group (setgid) stays refused where its first group was.
+            identity.groups.insert(0, identity.gid);
+            identity
+        }
         None => Identity { uid: user.uid, gid: user.gid, ..Identity::default() },
     };
     identity.groups.extend(&user.additional_gids);
@@ -172,13 +177,13 @@ mod tests {
         let cases: &[Case] = &[
             ("", 0, 0, &[0, 10], Some("/root")),
             ("root", 0, 0, &[0, 10], Some("/root")),
-            ("ann", 1000, 1001, &[10, 63], Some("/home/ann")),
-            ("1000", 1000, 1001, &[10, 63], Some("/home/ann")),
-            ("ann:audio", 1000, 63, &[], Some("/home/ann")),
-            ("ann:5", 1000, 5, &[], Some("/home/ann")),
-            ("555", 555, 0, &[], None),
-            ("555:wheel", 555, 10, &[], None),
-            ("42", 7, 8, &[], Some("/x")),
+            ("ann", 1000, 1001, &[1001, 10, 63], Some("/home/ann")),
+            ("1000", 1000, 1001, &[1001, 10, 63], Some("/home/ann")),
+            ("ann:audio", 1000, 63, &[63], Some("/home/ann")),
+            ("ann:5", 1000, 5, &[5], Some("/home/ann")),
+            ("555", 555, 0, &[0], None),
+            ("555:wheel", 555, 10, &[10], None),
+            ("42", 7, 8, &[8], Some("/x")),
         ];
         for (name, uid, gid, groups, home) in cases {
             let got = find(PASSWD, GROUP, &user(name)).unwrap();
@@ -204,7 +209,7 @@ mod tests {
     fn further_groups_by_name_or_number() {
         let user =
             User { additional_groups: vec!["audio".into(), "77".into(), "audio".into()], ..user("1000:1") };
-        assert_eq!(find(PASSWD, GROUP, &user).unwrap().groups, [63, 77]);
+        assert_eq!(find(PASSWD, GROUP, &user).unwrap().groups, [1, 63, 77]);
         let user = User { additional_groups: vec!["nope".into()], ..User::default() };
         assert_eq!(find(PASSWD, GROUP, &user).unwrap_err().object, "nope");
     }
