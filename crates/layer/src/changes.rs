@@ -76,11 +76,10 @@ impl Found {
 
     fn add(&mut self, path: &[u8], kind: ChangeKind) {
         self.changes.insert(path.to_vec(), kind);
-        // What is added or deleted in a folder changes the folder, even if its times are set back.
-        if kind != ChangeKind::Modified
-            && let Some(at) = path.iter().rposition(|&b| b == b'/')
-        {
-            self.changes.entry(path[..at].to_vec()).or_insert(ChangeKind::Modified);
+        // As Docker lists it: what changes in a folder changes the folder, and those above it.
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for end in ends {
+            self.changes.entry(path[..end].to_vec()).or_insert(ChangeKind::Modified);
         }
     }
 

@@ -117,6 +117,8 @@ fn changes_are_those_of_docker_diff() {
             file("opt/b", 1),
             folder("same"),
             file("same/inner", 1),
+            folder("same/deep"),
+            folder("same/deep/down"),
             link("link", Kind::Symlink, "etc"),
         ],
     );
@@ -132,6 +134,9 @@ fn changes_are_those_of_docker_diff() {
             file("opt/c", 2),
             folder("same"),
             file("same/inner", 2),
+            folder("same/deep"),
+            folder("same/deep/down"),
+            file("same/deep/down/more", 1),
             file(".wh.link", 0),
             file(".wh.never-there", 0),
             folder("new"),
@@ -163,6 +168,10 @@ fn changes_are_those_of_docker_diff() {
             "D /opt/a",
             "D /opt/b",
             "C /opt/c",
+            "C /same",
+            "C /same/deep",
+            "C /same/deep/down",
+            "A /same/deep/down/more",
             "C /same/inner",
         ]
     );
