@@ -347,6 +347,9 @@ impl Engine {
     }
 }
 
+/// What Docker says before its runtime's words.
+const PREFIX: &str = "OCI runtime exec failed: exec failed: unable to start container process: ";
+
 /// Code and words of an exec that could not be started.
 fn refused(error: boxship_shim::Error) -> (i32, Error) {
     let kind = match &error {
@@ -354,7 +357,7 @@ fn refused(error: boxship_shim::Error) -> (i32, Error) {
         _ => FailureKind::Internal,
     };
     let (code, text) = super::start::explain(error);
-    let text = format!("OCI runtime exec failed: exec failed: unable to start container process: {text}");
+    let text = super::start::as_of_runtime(PREFIX, text);
     let error_kind = match (kind, code) {
         (FailureKind::State, _) => Kind::Conflict,
         (FailureKind::Internal, 128) => Kind::Internal,

@@ -25,8 +25,9 @@ impl Driver {
             return Err(Error::invalid("Renaming a container with the same name as its current name"));
         }
         let registry = &self.engine.inner.registry;
+        // Docker tells a wrong name with its slash here.
         let name = registry
-            .reserve(name, &configuration.id)
+            .reserve(&format!("/{}", name.strip_prefix('/').unwrap_or(name)), &configuration.id)
             .map_err(|error| Error::new(error.kind(), format!("Error when allocating new name: {error}")))?;
         configuration.name = name.clone();
         let (engine, row) = (self.engine.clone(), configuration.clone());

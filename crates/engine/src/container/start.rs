@@ -267,7 +267,12 @@ fn refused(error: boxship_shim::Error) -> Failed {
         matches!(&error, boxship_shim::Error::Refused(failure) if failure.kind == FailureKind::Invalid);
     let (code, text) = explain(error);
     let kind = if code != 128 || invalid { Kind::Invalid } else { Kind::Internal };
-    Failed { code, error: Error::new(kind, format!("{PREFIX}{text}")) }
+    Failed { code, error: Error::new(kind, as_of_runtime(PREFIX, text)) }
+}
+
+/// The words of a refusal by the runtime; users and groups Docker looks up before it asks its runtime.
+pub(super) fn as_of_runtime(prefix: &str, text: String) -> String {
+    if text.starts_with("unable to find ") { text } else { format!("{prefix}{text}") }
 }
 
 /// The exit code that Docker gives a process that could not be started, and the reason with Docker's additions.
