@@ -1,6 +1,6 @@
 //! `attach`: joins the streams of a running container.
 
-use boxship_client::Query;
+use boxship_client::{Client, Query};
 use serde_json::Value;
 
 use super::path;
@@ -11,6 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::flags::Flag;
 use crate::invocation::Invocation;
 use crate::streams::Carry;
+use crate::terminal;
 
 /// What `attach` and `exec`, unlike `run` and `start`, say when the user detaches: they fail then.
 pub const DETACHED: &str = "read escape sequence";
@@ -57,7 +58,20 @@ async fn attach(invocation: &Invocation) -> Result<u8> {
     let attach = path(&id, "attach");
     let (hijacked, exit) =
         tokio::join!(client.hijack(&attach, query, None::<&()>), Exit::expect(client, &id, ""));
+    if tty {
+        redraw(client, &id).await;
+    }
     let what = Carry { stdin, tty, detach_keys: parsed.filled("detach-keys"), signals_passed: proxied };
     let ended = supervise(client, &id, hijacked?, what, exit?).await?;
     ended.ok_or_else(|| Failure::new(DETACHED))
+}
+
+/// Makes the program in the container draw its screen again, which we have not seen: a shell's prompt, say. It does
+/// so when its terminal changes; the right size follows.
+async fn redraw(client: &Client, id: &str) {
+    if let Some((rows, columns)) = terminal::size() {
+        let other = Query::new().set("h", rows.saturating_add(1)).set("w", columns.saturating_add(1));
+        // The right size follows anyhow, and tells what is wrong.
+        let _ = client.command(&path(id, "resize"), other).await;
+    }
 }
