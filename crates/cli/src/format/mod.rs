@@ -1,6 +1,7 @@
 //! Output by `--format`: tables, templates, JSON. Bytes are Docker's.
 
-pub mod json;
+pub mod go_text;
+mod json;
 pub mod tabs;
 pub mod template;
 pub mod text;

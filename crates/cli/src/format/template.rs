@@ -6,17 +6,29 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use gotmpl::parse::{CommandNode, Expr, ListNode, Node};
 use gotmpl::{MissingKey, Value};
 
+use super::go_text;
 use super::json::Json;
 
-/// The texts that `json` gives for lists, objects and nulls, by the address of the value that stands for them. The
+/// Lists, objects and nulls as JSON and as Go prints them, by the address of the value that stands for them. The
 /// values are kept with it, so that an address means one thing.
 #[derive(Default)]
 struct Texts {
-    by_address: HashMap<usize, String>,
+    by_address: HashMap<usize, Forms>,
     kept: Vec<Value>,
 }
+
+/// A value's texts.
+struct Forms {
+    json: String,
+    printed: String,
+}
+
+/// The function that every action ends in, and the name of the whole template: both are out of a template's reach.
+const PRINT: &str = "\u{0}print";
+const ALL: &str = "\u{0}all";
 
 /// Fields that are pointers in Docker's types: `null` is nothing there, and elsewhere an empty list.
 const POINTERS: &[&str] = &[
@@ -102,7 +114,23 @@ impl Template {
         for (name, function) in functions(Arc::new(texts), headings) {
             template = template.func(name, function);
         }
-        template.parse(&self.source)?.execute_to_string(&value)
+        let template = template.parse(&self.source)?;
+        if headings {
+            return template.execute_to_string(&value);
+        }
+        self.printing(template)?.execute_template_to_string(ALL, &value)
+    }
+
+    /// Has all actions end in [`PRINT`].
+    fn printing(&self, parsed: gotmpl::Template) -> gotmpl::Result<gotmpl::Template> {
+        let names: Vec<String> = parsed.templates().into_iter().map(str::to_owned).collect();
+        let (mut all, _) = gotmpl::parse::Parser::new(&self.source, "{{", "}}")?.parse()?;
+        print_actions(&mut all);
+        Ok(names.into_iter().fold(parsed.add_parse_tree(ALL, all), |parsed, name| {
+            let Some(mut tree) = parsed.lookup(&name).cloned() else { return parsed };
+            print_actions(&mut tree);
+            parsed.add_parse_tree(&name, tree)
+        }))
     }
 
     /// Go's words for a template that can't be parsed.
@@ -174,71 +202,77 @@ impl Template {
     }
 }
 
+fn print_actions(list: &mut ListNode) {
+    for node in &mut list.nodes {
+        match node {
+            Node::Action(action) if action.pipe.decl.is_empty() => {
+                let args = vec![Expr::Identifier(action.pos, PRINT.into())];
+                action.pipe.commands.push(CommandNode { pos: action.pos, args });
+            }
+            Node::List(list) => print_actions(list),
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                print_actions(&mut branch.body);
+                branch.else_body.iter_mut().for_each(print_actions);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// `.Label "x"` is a method in Docker; here it is a function of the row.
 fn labels_as_function(source: &str) -> String {
     source.replace(".Label \"", "label $ \"").replace(".Label `", "label $ `")
 }
 
 fn convert(json: &Json, name: &str, texts: &mut Texts) -> Value {
-    match json {
-        Json::Null if POINTERS.contains(&name) => {
-            let value: Arc<str> = Arc::from(String::new());
-            texts.note(
-                Arc::as_ptr(&value).cast::<u8>() as usize,
-                "null".into(),
-                Value::String(value.clone()),
-            );
-            Value::String(value)
+    let value = match json {
+        Json::Null if POINTERS.contains(&name) => Value::String(Arc::from(String::new())),
+        Json::Null => Value::List(Arc::from(Vec::new())),
+        Json::Unwritten(value) => return convert(value, name, texts),
+        Json::Bool(value) => return Value::Bool(*value),
+        Json::Number(number) => {
+            return match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Value::Int(number),
+                (None, Some(number)) => Value::Uint(number),
+                _ => Value::Float(number.as_f64().unwrap_or(0.0)),
+            };
         }
-        Json::Null => list(Vec::new(), "null".into(), texts),
-        Json::Unwritten(value) => convert(value, name, texts),
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::Uint(number),
-            _ => Value::Float(number.as_f64().unwrap_or(0.0)),
-        },
-        Json::Text(text) => Value::String(Arc::from(text.as_str())),
+        Json::Text(text) => return Value::String(Arc::from(text.as_str())),
         Json::List(items) => {
-            let values = items.iter().map(|item| convert(item, "", texts)).collect();
-            list(values, json.compact(false), texts)
+            Value::List(items.iter().map(|item| convert(item, "", texts)).collect::<Vec<_>>().into())
         }
         Json::Object(pairs) => {
-            let map: BTreeMap<Arc<str>, Value> = pairs
-                .iter()
-                .map(|(key, value)| (Arc::from(key.as_str()), convert(value, key, texts)))
-                .collect();
-            let map = Arc::new(map);
-            texts.note(Arc::as_ptr(&map) as usize, json.compact(false), Value::Map(map.clone()));
-            Value::Map(map)
+            let pair = |(key, value): &(String, Json)| (Arc::from(key.as_str()), convert(value, key, texts));
+            Value::Map(Arc::new(pairs.iter().map(pair).collect::<BTreeMap<Arc<str>, Value>>()))
         }
-    }
+    };
+    let printed = go_text::print(json, name, &|name| POINTERS.contains(&name));
+    texts.by_address.insert(address(&value), Forms { json: json.compact(false), printed });
+    texts.kept.push(value.clone());
+    value
 }
 
-fn list(values: Vec<Value>, text: String, texts: &mut Texts) -> Value {
-    let values: Arc<[Value]> = Arc::from(values);
-    texts.note(Arc::as_ptr(&values).cast::<u8>() as usize, text, Value::List(values.clone()));
-    Value::List(values)
+fn address(value: &Value) -> usize {
+    match value {
+        Value::Map(map) => Arc::as_ptr(map) as usize,
+        Value::List(items) => Arc::as_ptr(items).cast::<u8>() as usize,
+        Value::String(text) => Arc::as_ptr(text).cast::<u8>() as usize,
+        _ => 0,
+    }
 }
 
 impl Texts {
-    fn note(&mut self, address: usize, text: String, value: Value) {
-        self.by_address.insert(address, text);
-        self.kept.push(value);
-    }
-
     /// The value as JSON.
     fn json(&self, value: &Value) -> String {
-        let address = match value {
-            Value::Map(map) => Arc::as_ptr(map) as usize,
-            Value::List(items) => Arc::as_ptr(items).cast::<u8>() as usize,
-            Value::String(text) => Arc::as_ptr(text).cast::<u8>() as usize,
-            _ => 0,
-        };
-        if let Some(text) = self.by_address.get(&address) {
-            return text.clone();
+        match self.by_address.get(&address(value)) {
+            Some(forms) => forms.json.clone(),
+            None => plain(value).compact(false),
         }
-        plain(value).compact(false)
+    }
+
+    /// The value as Go prints it.
+    fn printed(&self, value: &Value) -> Value {
+        self.by_address.get(&address(value)).map_or_else(|| value.clone(), |forms| string(&forms.printed))
     }
 }
 
@@ -270,7 +304,22 @@ fn functions(texts: Arc<Texts>, headings: bool) -> Vec<(&'static str, Function)>
     };
     let same = || -> Function { Box::new(|arguments| Ok(arguments.first().cloned().unwrap_or(Value::Nil))) };
     let of = |function: Function| if headings { same() } else { function };
+    let (printed, lines) = (texts.clone(), texts.clone());
     vec![
+        (
+            PRINT,
+            Box::new(move |arguments| {
+                Ok(arguments.first().map_or(Value::Nil, |value| printed.printed(value)))
+            }),
+        ),
+        (
+            "println",
+            Box::new(move |arguments| {
+                let words: Vec<String> =
+                    arguments.iter().map(|value| lines.printed(value).to_string()).collect();
+                Ok(string(format!("{}\n", words.join(" "))))
+            }),
+        ),
         (
             "json",
             of(Box::new(move |arguments| {
@@ -378,7 +427,7 @@ mod tests {
 
     fn render(template: &str) -> Result<String, String> {
         let data = r#"{"Name":"/x","State":{"Status":"running","Pid":7,"Health":null},"Args":["a","b"],"Binds":null,
-                       "Env":[],"Big":18446744073709551615,"Labels":{"b":"2","a":"1"}}"#;
+                       "Env":[],"Big":18446744073709551615,"Labels":{"b":"2","a":"1"},"Policy":{"Name":"no","MaximumRetryCount":0}}"#;
         Template::new(template, None).render(&serde_json::from_str(data).unwrap())
     }
 
@@ -396,6 +445,15 @@ mod tests {
             ("{{range .Args}}{{println .}}{{end}}", "a\nb\n"),
             ("{{pad .Name 1 2}}|{{.Big}}", " /x  |18446744073709551615"),
             ("{{index (split \"a:b\" \":\") 1}}", "b"),
+            ("{{.State}} {{with .Policy}}{{.}}{{end}}", "map[Health:<nil> Pid:7 Status:running] {no 0}"),
+            (
+                "{{println .Policy 1}}{{$p := .Policy}}{{if $p}}{{$p | json}}{{end}}",
+                "{no 0} 1\n{\"Name\":\"no\",\"MaximumRetryCount\":0}",
+            ),
+            (
+                "{{define \"p\"}}{{.Policy}}{{end}}{{template \"p\" .}}{{block \"q\" .}}{{.Policy}}{{end}}",
+                "{no 0}{no 0}",
+            ),
         ] {
             assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
         }
