@@ -115,6 +115,8 @@ pub struct Facts {
     pub foreign: Vec<Foreign>,
     /// Whether a program of the host waits at the question's address.
     pub listener: Listening,
+    /// Whether the kernel hands frames on bridges to the firewall (br_netfilter).
+    pub takes_frames: bool,
 }
 
 /// Whether a program of the host waits at an address.
@@ -315,6 +317,16 @@ impl Way<'_> {
             self.step("forward", "a network of this way is internal: nothing goes in or out", Some(rule));
             return self.end(Verdict::Dropped, "the network is internal");
         }
+        if self.stays_on_isolated(&port.bridge) {
+            let what = "translated while it is still a frame (net.bridge.bridge-nf-call-iptables), it stays on its \
+                        bridge, whose ports are isolated from each other";
+            self.step("bridge", what, None);
+            return self.end(
+                Verdict::Dropped,
+                "members of this network may not talk to each other (icc is off), and this kernel doesn't let them do \
+                 so by published ports either",
+            );
+        }
         if !self.forwards() {
             return self.not_forwarded();
         }
@@ -322,6 +334,13 @@ impl Way<'_> {
         self.step("forward", "accepted here: it was translated", Some(rule));
         self.others(Hook::Forward);
         self.delivered(port)
+    }
+
+    /// Whether it goes from one member to another of a network whose members may not talk to each other.
+    fn stays_on_isolated(&self, bridge: &str) -> bool {
+        let same = matches!(&self.question.from, Origin::Bridge(from) if from == bridge);
+        let mut networks = self.facts.networks.iter();
+        same && self.facts.takes_frames && networks.any(|network| network.bridge == bridge && !network.icc)
     }
 
     fn delivered(self, port: &Published) -> Answer {
@@ -573,6 +592,18 @@ mod tests {
             let answer = ask(from.clone(), target, facts);
             assert_eq!((answer.verdict, answer.summary.as_str()), (verdict, summary), "{from:?}");
         }
+    }
+
+    #[test]
+    fn isolated_neighbours_dont_meet_by_published_ports_where_frames_are_translated() {
+        let mut facts = facts();
+        facts.networks[0].icc = false;
+        let verdict = |facts: &Facts| ask(Origin::Bridge("br0".into()), "10.9.0.1:8080", facts).verdict;
+        assert_eq!(verdict(&facts), Verdict::Delivered);
+        facts.takes_frames = true;
+        assert_eq!(verdict(&facts), Verdict::Dropped);
+        facts.networks[0].icc = true;
+        assert_eq!(verdict(&facts), Verdict::Delivered);
     }
 
     #[test]

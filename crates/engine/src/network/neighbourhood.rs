@@ -95,8 +95,8 @@ fn sentence(name: &str, subnet: IpNet, claim: &Claim) -> String {
         (true, link) => format!("the host has a route to {} through {link}", claim.net),
     };
     format!(
-        "{what}, inside network {name} ({subnet}): host and containers don't reach each other's neighbours there; \
-         give the network another subnet"
+        "{what}, inside network {name} ({subnet}): packets from there are dropped, for they might be forged \
+         containers'; give the network another subnet"
     )
 }
 
@@ -127,8 +127,8 @@ mod tests {
             let expect = match expect {
                 "" => Vec::new(),
                 what => vec![format!(
-                    "{what}, inside network mine (10.0.0.0/24): host and containers don't reach each other's \
-                     neighbours there; give the network another subnet"
+                    "{what}, inside network mine (10.0.0.0/24): packets from there are dropped, for they might be \
+                     forged containers'; give the network another subnet"
                 )],
             };
             assert_eq!(told, expect, "{net} {link}");

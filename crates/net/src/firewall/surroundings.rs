@@ -14,6 +14,8 @@ use crate::{Result, sysctl};
 
 const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
+const FRAMES4: [&str; 2] = ["bridge", "bridge-nf-call-iptables"];
+const FRAMES6: [&str; 2] = ["bridge", "bridge-nf-call-ip6tables"];
 
 impl Firewall {
     /// What keeps packets of containers from being forwarded although this table lets them: sentences with what to do.
@@ -89,6 +91,8 @@ impl Firewall {
             forwards: sysctl::read(forwarding)?.is_some_and(|value| value != "0"),
             foreign: self.foreign(v4)?,
             listener: why::Listening::ask(question),
+            takes_frames: sysctl::read(if v4 { &FRAMES4 } else { &FRAMES6 })?
+                .is_some_and(|value| value != "0"),
         })
     }
 
