@@ -4,16 +4,17 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use boxship_oci::Digest;
 use boxship_testkit::host::Host;
 
-use crate::{eventually, host};
+use crate::host;
+use crate::server::Server;
 
 /// A registry that only `alice` with `secret` may use, and her configuration.
 struct Account {
-    server: Child,
+    _server: Server,
     folder: tempfile::TempDir,
 }
 
@@ -27,16 +28,10 @@ impl Account {
         let user = Command::new("htpasswd").args(["-Bbn", "alice", "secret"]).output().unwrap().stdout;
         fs::write(folder.path().join("users"), user).unwrap();
         // Beside the daemon: its loopback needs no TLS.
-        let mut command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
-        command.args(["registry", "serve", "--address", NAME, "--storage"]);
-        command.arg(folder.path().join("storage")).arg("--htpasswd").arg(folder.path().join("users"));
-        let server = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let knock = format!("exec 3<>/dev/tcp/{}", NAME.replace(':', "/"));
-        eventually("the registry listens", || {
-            let mut bash = host.home().command("bash");
-            bash.args(["-c", &knock]).stderr(Stdio::null()).status().unwrap().success()
-        });
-        Account { server, folder }
+        let command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
+        let users = folder.path().join("users").display().to_string();
+        let server = Server::start(command, NAME, &folder.path().join("storage"), &["--htpasswd", &users]);
+        Account { _server: server, folder }
     }
 
     /// Runs a command with her configuration: its code, what it said, what it complained about.
@@ -67,13 +62,6 @@ impl Account {
 
     fn config(&self) -> String {
         fs::read_to_string(self.folder.path().join("config/config.json")).unwrap_or_default()
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

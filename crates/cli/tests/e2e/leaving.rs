@@ -30,7 +30,7 @@ fn the_third_ctrl_c_leaves_a_container_that_ignores_it() {
     let host = host();
     for command in clients(&host) {
         // A first process without a handler does not get the signal at all.
-        let mut child = spawned(command, "run --name box busybox sleep 100");
+        let mut child = spawned(command, "run --name box busybox sleep 100000");
         running(&host, "box");
         eventually("it ends", || {
             let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -47,14 +47,28 @@ fn the_third_ctrl_c_leaves_a_container_that_ignores_it() {
 
 #[test]
 fn a_daemon_that_dies_is_an_unexpected_end() {
-    let mut host = host();
-    host.boxship(["run", "-d", "--name", "box", "busybox", "sleep", "100"]).ok();
+    // It tells which requests it has begun to answer.
+    let mut host = Host::start_with(env!("CARGO_BIN_EXE_boxship"), &["--debug"]);
+    host.load_busybox();
+    host.boxship(["run", "-d", "--name", "box", "busybox", "sleep", "100000"]).ok();
     for docker in [false, true] {
         let command = |host: &Host| if docker { host.docker_command() } else { host.boxship_command() };
-        let run = spawned(command(&host), "run --name other busybox sleep 100");
+        let run = spawned(command(&host), "run --name other busybox sleep 100000");
         running(&host, "other");
-        let others =
-            ["logs -f box", "wait box", "events", "attach box"].map(|line| spawned(command(&host), line));
+        let others = [
+            ("wait box", "/wait"),
+            ("logs -f box", "/logs"),
+            ("events", "/events"),
+            ("attach box", "/attach"),
+        ];
+        let others = others.map(|(line, path)| {
+            let answered = || host.daemon_log().matches(&format!("{path} status=")).count();
+            let before = answered();
+            let child = spawned(command(&host), line);
+            eventually(line, || answered() > before);
+            child
+        });
+        // The first bytes of the last answer are on their way.
         std::thread::sleep(std::time::Duration::from_millis(500));
         host.kill_daemon();
         let (code, text) = said(&run.wait_with_output().unwrap());

@@ -14,7 +14,7 @@ fn memory_is_limited_and_the_kill_is_told() {
 #[test]
 fn processes_are_limited() {
     let host = host();
-    let script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; wait";
+    let script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done; wait";
     let ran = host.boxship(["run", "--rm", "--pids-limit", "5", "busybox", "sh", "-c", script]);
     assert!(
         ran.stderr.contains("can't fork") || ran.stderr.contains("Resource temporarily unavailable"),

@@ -2,7 +2,7 @@
 //!
 //! Each test has a host of its own (a daemon with temporary folders) which at its end checks
 //! that nothing is left. Every file of this folder must be named below: `no_file_is_forgotten`.
-#![allow(clippy::unwrap_used)] // Helpers of tests: a panic is their way to fail.
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // Helpers of tests: a panic is their way to fail.
 
 mod accounts;
 mod cheat_sheet;
@@ -22,9 +22,11 @@ mod relaying;
 mod repair;
 mod resolving;
 mod sdk;
+mod server;
 mod survive;
 mod terminal;
 mod transfer;
+mod tutorials;
 mod wire;
 
 use boxship_testkit::host::Host;
@@ -41,9 +43,10 @@ fn format(host: &Host, object: &str, template: &str) -> String {
     host.boxship(["inspect", "--format", template, object]).ok().to_string()
 }
 
-/// Waits until `ready` holds; panics with `what` when it does not within half a minute.
+/// Waits until `ready` holds; panics with `what` when it does not within two minutes.
+#[track_caller]
 fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     while !ready() {
         assert!(std::time::Instant::now() < deadline, "never happened: {what}");
         std::thread::sleep(std::time::Duration::from_millis(10));

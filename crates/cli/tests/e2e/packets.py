@@ -1,7 +1,8 @@
 """What tests need on the wire that no program of Debian's does as wanted. Run with python3, as root, in a namespace.
 
   packets.py frame LINK MAC SOURCE DESTINATION PORT   send a TCP SYN with these addresses in a frame to that MAC
-  packets.py seen LINK SECONDS SOURCE                 print how many packets from SOURCE come in; first prints ready
+  packets.py seen LINK SECONDS SOURCE                 print how many packets from SOURCE come in until so long after the
+                                                      end of standard input; first prints ready
   packets.py dns ADDRESS                              name server, UDP and TCP: NAME -> 203.0.113.7, none.* -> NXDOMAIN
   packets.py udp ADDRESS PORT TEXT                    send TEXT, print the answer and who sent it
   packets.py echo PORT                                UDP server that answers with the sender's address
@@ -41,9 +42,13 @@ def seen(link, seconds, source):
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
     raw.bind((link, 0x0800))
     print("ready", flush=True)
-    count, end = 0, time.monotonic() + float(seconds)
-    while (left := end - time.monotonic()) > 0:
-        if select.select([raw], [], [], left)[0]:
+    count, end = 0, None
+    while end is None or time.monotonic() < end:
+        watched = [raw] if end else [raw, sys.stdin]
+        ready = select.select(watched, [], [], end and max(0, end - time.monotonic()))[0]
+        if sys.stdin in ready:
+            end = time.monotonic() + float(seconds)
+        if raw in ready:
             data, address = raw.recvfrom(2048)
             count += address[2] != socket.PACKET_OUTGOING and data[12:16] == socket.inet_aton(source)
     print(count)
@@ -90,7 +95,8 @@ def udp(address, port, text):
     end = socket.socket(family, socket.SOCK_DGRAM)
     end.settimeout(2)
     end.connect((address, int(port)))
-    for _ in range(5):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         try:
             end.send(text.encode())
             print(end.recv(2048).decode())

@@ -1,47 +1,38 @@
 //! `boxship registry`: the real executable serves, others' clients push and pull, commands work beside the server.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use boxship_oci::Digest;
 use serde_json::json;
 
 use crate::eventually;
+use crate::server::Server;
 
 /// A server of its own, with its storage and room for the others' files.
 struct Registry {
-    server: Child,
+    server: Server,
     folder: tempfile::TempDir,
-    port: u16,
 }
 
 impl Registry {
     fn start(arguments: &[&str]) -> Registry {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        // Free a moment ago; the tests' own process takes others.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self::serve(port, &folder.path().join("storage"), arguments);
-        Registry { server, folder, port }
+        Registry { server: Self::serve(&folder.path().join("storage"), arguments), folder }
     }
 
-    fn serve(port: u16, storage: &Path, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxship"));
-        command.args(["registry", "serve", "--address", &format!("127.0.0.1:{port}"), "--storage"]);
-        command.arg(storage).args(arguments).stdin(Stdio::null());
-        let server = command.stderr(Stdio::null()).spawn().unwrap();
-        eventually("the registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        server
+    fn serve(storage: &Path, arguments: &[&str]) -> Server {
+        Server::start(Command::new(env!("CARGO_BIN_EXE_boxship")), "127.0.0.1:0", storage, arguments)
     }
 
-    /// The same again, after it was killed.
+    /// The same again, after it was killed; at another port.
     fn restart(&mut self) {
-        self.server = Self::serve(self.port, &self.path("storage"), &[]);
+        self.server = Self::serve(&self.path("storage"), &[]);
     }
 
     fn name(&self, repository: &str) -> String {
-        format!("127.0.0.1:{}/{repository}", self.port)
+        format!("{}/{repository}", self.server.address)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -58,13 +49,6 @@ impl Registry {
         let mut command = Command::new("podman");
         command.arg("--root").arg(self.path("podman")).arg("--runroot").arg(self.path("podman-run"));
         run(command.args(["--storage-driver", "vfs"]).args(words))
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 
@@ -280,21 +264,22 @@ fn a_server_killed_during_pushes_shows_whole_blobs_only() {
     fs::write(source.join("index.json"), json!({"schemaVersion": 2, "manifests": [entry]}).to_string())
         .unwrap();
 
-    let (from, to) =
-        (format!("oci:{}:x", source.display()), format!("docker://{}", registry.name("large:1")));
-    let words = ["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to];
+    let push = |registry: &Registry| {
+        let mut push = Command::new("skopeo");
+        push.args(["copy", "--preserve-digests", "--dest-tls-verify=false"]);
+        push.arg(format!("oci:{}:x", source.display())).arg(format!("docker://{}", registry.name("large:1")));
+        push
+    };
     let storage = registry.path("storage");
     for _ in 0..3 {
-        let mut push =
-            Command::new("skopeo").args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut push = push(&registry).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let uploads = storage.join("repositories/large/_uploads");
         eventually("a blob is on its way", || {
             let entries = uploads.read_dir().into_iter().flatten().flatten();
             let mut sizes = entries.filter_map(|entry| entry.metadata().ok()).map(|found| found.len());
             sizes.any(|size| size > 1 << 20) || matches!(push.try_wait(), Ok(Some(_)))
         });
-        registry.server.kill().unwrap();
-        registry.server.wait().unwrap();
+        registry.server.kill();
         let _ = push.wait();
         for path in ["blobs", "repositories/large/_blobs", "repositories/large/_manifests"] {
             whole(&storage.join(path));
@@ -305,10 +290,10 @@ fn a_server_killed_during_pushes_shows_whole_blobs_only() {
         !storage.join("repositories/large/_tags/1").exists()
             || storage.join("repositories/large/_manifests").exists()
     );
-    skopeo(&words);
-    let back = registry.path("back");
-    let target = format!("oci:{}:x", back.display());
-    skopeo(&["copy", "--preserve-digests", "--src-tls-verify=false", &to, &target]);
+    run(&mut push(&registry));
+    let (from, to) = (format!("docker://{}", registry.name("large:1")), registry.path("back"));
+    let to = format!("oci:{}:x", to.display());
+    skopeo(&["copy", "--preserve-digests", "--src-tls-verify=false", &from, &to]);
 }
 
 /// Every file below has the digest that it is called by.
@@ -327,7 +312,7 @@ fn whole(folder: &Path) {
 #[test]
 fn a_mirror_for_the_stock_clients() {
     let upstream = Registry::start(&[]);
-    let url = format!("http://127.0.0.1:{}", upstream.port);
+    let url = format!("http://{}", upstream.server.address);
     let mirror = Registry::start(&["--mirror", &url]);
     let source = upstream.path("source");
     layout(&source, 5);

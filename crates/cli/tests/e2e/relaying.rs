@@ -3,8 +3,8 @@
 
 use boxship_testkit::host::{HOME, Host, OUTSIDE};
 
-use crate::format;
 use crate::wire::{Tool, answers, ask, fails, host, host_with, packets, serve, serving, silent, works};
+use crate::{eventually, format};
 
 /// By each of the host's addresses, from itself and from outside.
 #[track_caller]
@@ -111,9 +111,11 @@ fn without_a_firewall_everything_is_relayed() {
     let mut host = host_with(&["--iptables=false"]);
     serve(&host, "web", "-p 8088:80");
     everywhere(&host, 8088);
-    let who = ask(host.outside(), &format!("{}:8088/cgi-bin/who", HOME[0]));
     let gateway = format(&host, "web", "{{.NetworkSettings.Networks.bridge.Gateway}}");
-    assert!(who.ok().contains(&gateway), "as with docker-proxy: {}", who.stdout);
+    let who = format!("{}:8088/cgi-bin/who", HOME[0]);
+    eventually("it is asked by the gateway, as with docker-proxy", || {
+        ask(host.outside(), &who).stdout.contains(&gateway)
+    });
     host.kill_daemon();
     everywhere(&host, 8088);
     host.start_daemon();

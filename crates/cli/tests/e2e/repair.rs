@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use boxship_testkit::host::{HOME, Host};
 
+use crate::eventually;
 use crate::wire::{address, answers, host, serve, silent, works};
 
 /// Links, addresses, routes and rules of the host.
@@ -21,7 +22,7 @@ fn state(host: &Host) -> String {
 /// Waits until the host is in this state again; panics with what is there too much and too little.
 #[track_caller]
 fn again(host: &Host, before: &str) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
     let mut now = state(host);
     while now != before && std::time::Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
@@ -87,13 +88,11 @@ fn a_restart_after_a_kill_at_any_moment_repairs() {
         host.kill_daemon();
         host.start_daemon();
         answers(host.outside(), &format!("{}:8081", HOME[0]), "stays");
-        let running = host.run("ps -q").ok().lines().count();
-        let cables = veths(&host);
-        assert!(
-            (running..=running * 2).contains(&cables),
-            "{running} containers run, {cables} cables:\n{}",
-            state(&host)
-        );
+        // The end of one that was just being removed may be a moment off, and the kernel takes cables away at leisure.
+        eventually("every running container has its cables, and nobody else", || {
+            let running = host.run("ps -q").ok().lines().count();
+            (running..=running * 2).contains(&veths(&host))
+        });
         let ids = host.boxship(["ps", "-aq", "--filter", "name=w"]).ok().to_string();
         let _ = host.boxship(["rm", "-f"].into_iter().chain(ids.split_whitespace()));
         host.run("network prune -f").ok();
@@ -118,7 +117,7 @@ fn names_and_ports_hold_over_restarts_of_containers() {
     host.kill_daemon();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    crate::eventually("it has ended", || rustix::process::test_kill_process(pid).is_err());
+    eventually("it has ended", || rustix::process::test_kill_process(pid).is_err());
     host.start_daemon();
     answers(host.outside(), &format!("{}:8080", HOME[0]), "web");
     assert!(!address(&host, "web", "mine").is_empty());

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use boxship_testkit::{host::Host, require_program};
 
@@ -41,9 +42,28 @@ impl Terminal {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
     #[track_caller]
     fn expect(&self, text: &str) {
-        eventually(&format!("{text} on the screen"), || self.tmux(&["capture-pane", "-p"]).contains(text));
+        self.type_until(&[], text);
+    }
+
+    /// Types this again and again until the text is on the screen: what is typed before a client has taken the
+    /// terminal over may be lost, and a new size takes a moment to arrive.
+    #[track_caller]
+    fn type_until(&self, keys: &[&str], text: &str) {
+        let (deadline, mut typed) = (Instant::now() + Duration::from_secs(120), None);
+        while !self.screen().contains(text) {
+            assert!(Instant::now() < deadline, "{text} never comes on the screen:\n{}", self.screen());
+            if !keys.is_empty() && typed.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(1)) {
+                self.send(keys);
+                typed = Some(Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -63,8 +83,7 @@ fn a_shell_in_a_terminal() {
         terminal.send(&["stty size; tty", "Enter"]);
         terminal.expect("30 100");
         terminal.tmux(&["resize-window", "-x", "80", "-y", "20"]);
-        terminal.send(&["clear; stty size", "Enter"]);
-        terminal.expect("20 80");
+        terminal.type_until(&["clear; stty size", "Enter"], "20 80");
         terminal.send(&["sleep 1000", "Enter"]);
         eventually("it sleeps", || host.boxship(["top", "box"]).stdout.contains("sleep 1000"));
         terminal.send(&["C-c"]);
@@ -95,14 +114,13 @@ fn exec_and_detach_and_attach() {
         drop(terminal);
         for line in ["exec -it box sh", "attach box"] {
             let terminal = Terminal::open(&host, "leave", &format!("{client} {line}"));
-            terminal.send(&["", "Enter"]);
-            terminal.expect("/ #");
+            terminal.type_until(&["Enter"], "/ #");
             terminal.send(&["C-p", "C-q"]);
             terminal.expect("read escape sequence");
             terminal.expect("ended:1");
         }
         let terminal = Terminal::open(&host, "attach", &format!("{client} attach box"));
-        terminal.send(&["", "Enter"]);
+        terminal.type_until(&["Enter"], "/ #");
         terminal.send(&["exit 5", "Enter"]);
         terminal.expect("ended:5");
         host.boxship(["rm", "box"]).ok();

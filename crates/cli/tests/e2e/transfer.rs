@@ -10,6 +10,7 @@ use boxship_testkit::host::{Host, Ran};
 use boxship_testkit::require_program;
 
 use crate::eventually;
+use crate::server::Server;
 
 /// The registry as the daemon knows it: behind the throttle.
 const NAME: &str = "127.0.0.1:5001/app:1";
@@ -20,7 +21,7 @@ const ALL: u64 = u64::MAX >> 1;
 
 /// A registry beside a host's daemon, and the way there.
 struct Way {
-    server: Child,
+    _server: Server,
     throttle: Option<Child>,
     folder: tempfile::TempDir,
 }
@@ -28,13 +29,10 @@ struct Way {
 impl Way {
     fn new(host: &Host) -> Way {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let mut command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
-        command.args(["registry", "serve", "--address", "127.0.0.1:5000", "--storage"]);
-        command.arg(folder.path().join("storage")).stdin(Stdio::null()).stderr(Stdio::null());
-        let server = command.spawn().unwrap();
-        let mut way = Way { server, throttle: None, folder };
+        let command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
+        let server = Server::start(command, "127.0.0.1:5000", &folder.path().join("storage"), &[]);
+        let mut way = Way { _server: server, throttle: None, folder };
         way.open(host, ALL);
-        eventually("the registry listens", || knock(host, 5000));
         way
     }
 
@@ -90,8 +88,6 @@ impl Way {
 impl Drop for Way {
     fn drop(&mut self) {
         self.close();
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

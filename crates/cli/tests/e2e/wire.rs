@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use boxship_testkit::host::{Host, Ran};
 use boxship_testkit::netns::Namespace;
 
-use crate::{eventually, format};
+use crate::format;
 
 /// Sends and counts packets, answers as a name server.
 const PACKETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/packets.py");
@@ -51,7 +51,7 @@ pub fn ask(from: &Namespace, url: &str) -> Ran {
 #[track_caller]
 pub fn answers(from: &Namespace, url: &str, text: &str) {
     let mut last = None;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     while std::time::Instant::now() < deadline {
         let ran = ask(from, url);
         if ran.code == 0 && ran.stdout.trim() == text {
@@ -78,13 +78,15 @@ pub fn inside(host: &Host, container: &str, script: &str) -> Ran {
 /// Waits until a shell line in a container succeeds.
 #[track_caller]
 pub fn works(host: &Host, container: &str, script: &str) -> String {
-    let mut text = String::new();
-    eventually(script, || {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    loop {
         let ran = inside(host, container, script);
-        text = ran.stdout.trim().to_string();
-        ran.code == 0
-    });
-    text
+        if ran.code == 0 {
+            return ran.ok().to_string();
+        }
+        assert!(std::time::Instant::now() < deadline, "{script} in {container} never works: {ran:?}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 /// A shell line in a container that must fail.
@@ -117,7 +119,8 @@ impl Tool {
     pub fn start(namespace: &str, line: &str) -> Tool {
         let mut command = std::process::Command::new("nsenter");
         command.arg(format!("--net={namespace}")).args(["--", "python3", PACKETS]);
-        let mut child = command.args(line.split(' ')).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.args(line.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut first).unwrap();
@@ -136,8 +139,9 @@ impl Tool {
         Tool::start(&format!("/proc/{}/ns/net", format(host, container, "{{.State.Pid}}")), line)
     }
 
-    /// Waits for its end and gives what it printed.
+    /// Ends its input, waits for its end and gives what it printed.
     pub fn end(mut self) -> String {
+        drop(self.0.stdin.take());
         let mut text = String::new();
         std::io::Read::read_to_string(self.0.stdout.as_mut().unwrap(), &mut text).unwrap();
         self.0.wait().unwrap();
