@@ -12,6 +12,7 @@ use boxship_oci::Digest;
 use boxship_store::{Blob, Lease, Store};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 
@@ -22,19 +23,65 @@ const LEVEL: u32 = 3;
 /// Blocks at a time, at most.
 const MOST: usize = 8;
 
+/// How far a packing is. Whoever watches it learns of a failure by the sender's end before the whole is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Growth {
+    /// The compressed file, once there is one; readable as far as `packed`.
+    pub file: Option<Arc<File>>,
+    /// Bytes of the archive that were compressed.
+    pub plain: u64,
+    /// Bytes that were made of them.
+    pub packed: u64,
+    /// Whether nothing more comes.
+    pub whole: bool,
+}
+
+impl Growth {
+    /// How many of the archive's bytes the first `sent` compressed ones are, as far as can be told.
+    pub fn source(&self, sent: u64) -> u64 {
+        let plain = u128::from(self.plain) * u128::from(sent.min(self.packed));
+        plain.checked_div(u128::from(self.packed)).unwrap_or(0) as u64
+    }
+}
+
+/// A blob's compressed form, if it was made before.
+pub(crate) fn known(store: &Store, plain: &Digest, lease: &Lease) -> Result<Option<Blob>> {
+    let Some(known) = store.content().packed(plain)? else { return Ok(None) };
+    lease.hold_blob(&known.digest);
+    Ok(store.content().size(&known.digest)?.map(|_| known))
+}
+
 /// Compresses a blob of the store, unless that was done before.
 pub(crate) fn packed(store: &Store, plain: &Digest, lease: &Lease) -> Result<Blob> {
-    if let Some(known) = store.content().packed(plain)? {
-        lease.hold_blob(&known.digest);
-        if store.content().size(&known.digest)?.is_some() {
-            return Ok(known);
-        }
+    match known(store, plain, lease)? {
+        Some(known) => Ok(known),
+        None => pack(store, plain, lease, &watch::Sender::default()),
     }
+}
+
+/// Compresses a blob of the store and tells how far it is.
+pub(crate) fn pack(
+    store: &Store,
+    plain: &Digest,
+    lease: &Lease,
+    growth: &watch::Sender<Growth>,
+) -> Result<Blob> {
     let archive = store.content().open(plain)?;
+    let size = store.content().size(plain)?.unwrap_or_default();
     let mut writer = store.content().writer(lease)?;
-    compress(archive, |member| Ok(writer.append(member)?))?;
+    let file = Arc::new(writer.reader()?);
+    compress(archive, |member| {
+        writer.append(member)?;
+        growth.send_modify(|growth| {
+            growth.file.get_or_insert_with(|| file.clone());
+            growth.plain = size.min(growth.plain + BLOCK as u64);
+            growth.packed = writer.len();
+        });
+        Ok(())
+    })?;
     let blob = writer.finish(None, None)?;
     store.content().set_packed(plain, &blob)?;
+    growth.send_modify(|growth| growth.whole = true);
     Ok(blob)
 }
 

@@ -23,9 +23,9 @@ use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Events};
 use crate::manifest::{MAX_CONFIG, json as parse};
-use crate::pack::packed;
+use crate::pack::{Growth, known, pack, packed};
 use crate::repository::{MAX_MANIFEST, Repository};
-use crate::upload::{Arrived, Offer};
+use crate::upload::{Arrived, Offer, SMALL};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -159,34 +159,9 @@ impl Job<'_> {
     async fn layer(&self, layer: &Layer) -> Result<Descriptor> {
         // Nobody closes the semaphore.
         let _turn = self.client.uploads.acquire().await;
-        let descriptor = match layer.pack {
-            false => layer.blob.clone(),
-            true => {
-                let (plain, lease) = (layer.blob.digest.clone(), self.lease.clone());
-                let blob = self.client.blocking(move |store| packed(store, &plain, &lease)).await?;
-                Descriptor::new(OCI_LAYER_GZIP, blob.digest, blob.size)
-            }
-        };
-        let digest = descriptor.digest.clone();
-        let domain = self.push.reference.domain().to_owned();
-        let own = self.target.path.clone();
-        let neighbours = self.client.blocking(move |store| {
-            let sources = store.content().sources(&digest)?;
-            let near = sources.iter().filter(|source| source.domain() == domain);
-            Ok(near.map(|source| source.path().to_owned()).filter(|path| *path != own).collect::<Vec<_>>())
-        });
-        let arrived = match self.target.offer(&descriptor.digest, &neighbours.await?).await? {
-            Offer::Done(arrived) => arrived,
-            Offer::Open(url) => {
-                self.fetch_missing(layer).await?;
-                let sent = Arc::new(AtomicU64::new(0));
-                let digest = descriptor.digest.clone();
-                let file = self.client.blocking(move |store| Ok(store.content().open(&digest)?)).await?;
-                let (file, size) = (Arc::new(file), descriptor.size);
-                let sending = self.target.send(url, &descriptor.digest, file, size, sent.clone());
-                self.watch(&layer.id, size, &sent, sending).await?;
-                Arrived::Sent
-            }
+        let (arrived, descriptor) = match self.form(layer).await? {
+            Some(form) => (self.bring(layer, &form).await?, form),
+            None => (Arrived::Sent, self.pack_and_send(layer).await?),
         };
         let words = match &arrived {
             Arrived::Exists => "Layer already exists".to_owned(),
@@ -197,6 +172,43 @@ impl Job<'_> {
         Ok(descriptor)
     }
 
+    /// The form in which a layer is sent. `None`: that is known only when it has been compressed, which takes time.
+    async fn form(&self, layer: &Layer) -> Result<Option<Descriptor>> {
+        if !layer.pack {
+            return Ok(Some(layer.blob.clone()));
+        }
+        let (plain, lease) = (layer.blob.clone(), self.lease.clone());
+        let blob = self.client.blocking(move |store| match plain.size <= SMALL {
+            true => packed(store, &plain.digest, &lease).map(Some),
+            false => known(store, &plain.digest, &lease),
+        });
+        Ok(blob.await?.map(|blob| Descriptor::new(OCI_LAYER_GZIP, blob.digest, blob.size)))
+    }
+
+    /// Has the registry take a layer in a form that is known: perhaps it needs not be sent.
+    async fn bring(&self, layer: &Layer, form: &Descriptor) -> Result<Arrived> {
+        let digest = form.digest.clone();
+        let domain = self.push.reference.domain().to_owned();
+        let own = self.target.path.clone();
+        let neighbours = self.client.blocking(move |store| {
+            let sources = store.content().sources(&digest)?;
+            let near = sources.iter().filter(|source| source.domain() == domain);
+            Ok(near.map(|source| source.path().to_owned()).filter(|path| *path != own).collect::<Vec<_>>())
+        });
+        let url = match self.target.offer(&form.digest, &neighbours.await?).await? {
+            Offer::Done(arrived) => return Ok(arrived),
+            Offer::Open(url) => url,
+        };
+        self.fetch_missing(layer).await?;
+        let sent = Arc::new(AtomicU64::new(0));
+        let digest = form.digest.clone();
+        let file = self.client.blocking(move |store| Ok(store.content().open(&digest)?)).await?;
+        let size = form.size;
+        let sending = self.target.send(url, &form.digest, Arc::new(file), size, sent.clone());
+        self.watch(&layer.id, size, || sent.load(Ordering::Relaxed), sending).await?;
+        Ok(Arrived::Sent)
+    }
+
     /// The archive may not be here: it is fetched from where it is known to be.
     async fn fetch_missing(&self, layer: &Layer) -> Result<()> {
         let mut only = self.image.clone();
@@ -205,14 +217,29 @@ impl Job<'_> {
         self.client.complete(&only, credentials, self.lease).await
     }
 
-    /// Tells how the sending goes.
-    async fn watch(
+    /// Compresses a layer and sends it meanwhile.
+    async fn pack_and_send(&self, layer: &Layer) -> Result<Descriptor> {
+        let url = self.target.open_upload().await?;
+        let (plain, lease) = (layer.blob.digest.clone(), self.lease.clone());
+        let (grow, growth) = tokio::sync::watch::channel(Growth::default());
+        let packing = self.client.blocking(move |store| pack(store, &plain, &lease, &grow));
+        let sent = Arc::new(AtomicU64::new(0));
+        let sending = self.target.send_growing(url, growth.clone(), sent.clone(), packing);
+        let size = layer.blob.size;
+        // In the archive's bytes: how many there will be of the other kind is not known yet.
+        let at = || growth.borrow().source(sent.load(Ordering::Relaxed));
+        let blob = self.watch(&layer.id, size, at, sending).await?;
+        Ok(Descriptor::new(OCI_LAYER_GZIP, blob.digest, blob.size))
+    }
+
+    /// Tells how the sending goes: `at` of `size` bytes.
+    async fn watch<T>(
         &self,
         id: &str,
         size: u64,
-        sent: &AtomicU64,
-        sending: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+        at: impl Fn() -> u64,
+        sending: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let mut tick = tokio::time::interval(TICK);
         let mut told = 0;
         tokio::pin!(sending);
@@ -221,7 +248,7 @@ impl Job<'_> {
                 done = &mut sending => Some(done),
                 _ = tick.tick() => None,
             };
-            let at = sent.load(Ordering::Relaxed).min(size);
+            let at = at().min(size);
             if at != told {
                 told = at;
                 let progress = Some((at, size));

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use boxship_oci::Digest;
+use boxship_store::Blob;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, StatusCode, header};
+use tokio::sync::watch;
 
-use crate::error::{Answer, Error, Result};
+use crate::error::{Answer, Error, Kind, Result};
+use crate::pack::Growth;
 use crate::payload::Payload;
 use crate::repository::Repository;
 use crate::session::{Call, push_scope};
 use crate::url::Url;
 
 /// Blobs up to this size are sent in one request.
-const SMALL: u64 = 4 << 20;
+pub(crate) const SMALL: u64 = 4 << 20;
 
 /// How a blob got there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +67,8 @@ impl Repository {
         }
     }
 
-    async fn open_upload(&self) -> Result<Url> {
+    /// Begins an upload; where its bytes go.
+    pub async fn open_upload(&self) -> Result<Url> {
         let scope = push_scope(&self.path, None);
         let url = self.url("blobs/uploads/");
         let response = self.session.call(Call::new(Method::POST, url.clone(), &scope)).await?;
@@ -81,27 +84,67 @@ impl Repository {
         size: u64,
         sent: Arc<AtomicU64>,
     ) -> Result<()> {
-        let mut upload = Upload { repository: self, url: opened, at: 0, digest, file, size, sent };
-        let mut failures = 0;
-        loop {
-            let before = upload.at;
-            let error = match upload.attempt().await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            failures = if upload.at > before { 1 } else { failures + 1 };
-            let patience = self.session.patience;
-            if !error.is_temporary() && !is_lost(&error) || failures >= patience.attempts {
-                // Nobody will go on with it: a registry that still answers need not keep it.
-                if matches!(error, Error::Answer(_)) {
-                    let scope = push_scope(&self.path, None);
-                    let _ = self.session.call(Call::new(Method::DELETE, upload.url.clone(), &scope)).await;
-                }
-                return Err(Error::Blob { digest: digest.clone(), source: Box::new(error) });
+        Upload { repository: self, url: opened, at: 0, digest, file, size, sent }.run().await
+    }
+
+    /// Sends a blob while it is being compressed; `packing` gives what came of it. A registry that doesn't take bodies
+    /// of unknown length gets it as others do, once it is whole.
+    pub async fn send_growing(
+        &self,
+        opened: Url,
+        growth: watch::Receiver<Growth>,
+        sent: Arc<AtomicU64>,
+        packing: impl Future<Output = Result<Blob>>,
+    ) -> Result<Blob> {
+        let payload = Payload::Growing { growth: growth.clone(), sent: sent.clone() };
+        let streaming = async {
+            match self.patch(&opened, payload, None).await {
+                // Nothing that is compressed still would be taken either.
+                Err(error) if matches!(error.kind(), Kind::Unauthorized | Kind::Denied) => Err(error),
+                streamed => Ok(streamed),
             }
-            tokio::time::sleep(patience.wait(failures - 1, error.retry_after())).await;
-            upload.recover().await?;
+        };
+        // When packing fails the body breaks off: the connection has ended before the upload is taken back.
+        let (streamed, packed) = tokio::try_join!(streaming, async { Ok(packing.await) })?;
+        let blob = match packed {
+            Ok(blob) => blob,
+            Err(error) => {
+                self.take_back(&opened).await;
+                return Err(error);
+            }
+        };
+        let file = growth.borrow().file.clone();
+        let file = file.ok_or_else(|| Error::invalid("an archive without any bytes"))?;
+        let (digest, size) = (&blob.digest, blob.size);
+        let mut upload = Upload { repository: self, url: opened, at: 0, digest, file, size, sent };
+        match streamed {
+            Ok(url) => (upload.url, upload.at) = (url, size),
+            Err(error) => {
+                tracing::debug!(%error, "not taken while it was compressed");
+                upload.recover().await?;
+            }
         }
+        upload.run().await?;
+        Ok(blob)
+    }
+
+    /// Sends a part of a blob; where the next goes.
+    async fn patch(&self, url: &Url, payload: Payload, range: Option<String>) -> Result<Url> {
+        let scope = push_scope(&self.path, None);
+        let mut call = Call::new(Method::PATCH, url.clone(), &scope)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .payload(payload);
+        if let Some(range) = range {
+            call = call.header(header::CONTENT_RANGE, range);
+        }
+        let response = self.session.call(call).await?;
+        location(url, response.headers())
+    }
+
+    /// Nobody will go on with the upload: a registry that still answers need not keep it.
+    async fn take_back(&self, upload: &Url) {
+        let scope = push_scope(&self.path, None);
+        let _ = self.session.call(Call::new(Method::DELETE, upload.clone(), &scope)).await;
     }
 
     /// Sends a manifest under a tag or digest; the digest that it has there.
@@ -145,13 +188,34 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
+    async fn run(mut self) -> Result<()> {
+        let mut failures = 0;
+        loop {
+            let before = self.at;
+            let error = match self.attempt().await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            failures = if self.at > before { 1 } else { failures + 1 };
+            let patience = self.repository.session.patience;
+            if !error.is_temporary() && !is_lost(&error) || failures >= patience.attempts {
+                if matches!(error, Error::Answer(_)) {
+                    self.repository.take_back(&self.url).await;
+                }
+                return Err(Error::Blob { digest: self.digest.clone(), source: Box::new(error) });
+            }
+            tokio::time::sleep(patience.wait(failures - 1, error.retry_after())).await;
+            self.recover().await?;
+        }
+    }
+
     async fn attempt(&mut self) -> Result<()> {
         if self.at == 0 && self.size <= SMALL {
             return self.finish(self.stretch()).await;
         }
         if self.at < self.size {
-            let response = self.patch().await?;
-            self.url = location(&self.url, response.headers())?;
+            let range = (self.at > 0).then(|| format!("{}-{}", self.at, self.size - 1));
+            self.url = self.repository.patch(&self.url, self.stretch(), range).await?;
             self.at = self.size;
         }
         self.finish(Payload::Bytes(Bytes::new())).await
@@ -161,17 +225,6 @@ impl Upload<'_> {
         self.sent.store(self.at, Ordering::Relaxed);
         let (file, sent) = (self.file.clone(), self.sent.clone());
         Payload::File { file, offset: self.at, length: self.size - self.at, sent }
-    }
-
-    async fn patch(&self) -> Result<Response<Incoming>> {
-        let scope = push_scope(&self.repository.path, None);
-        let mut call = Call::new(Method::PATCH, self.url.clone(), &scope)
-            .header(header::CONTENT_TYPE, "application/octet-stream")
-            .payload(self.stretch());
-        if self.at > 0 {
-            call = call.header(header::CONTENT_RANGE, format!("{}-{}", self.at, self.size - 1));
-        }
-        self.repository.session.call(call).await
     }
 
     async fn finish(&self, payload: Payload) -> Result<()> {

@@ -156,6 +156,12 @@ impl BlobWriter<'_> {
         self.size == 0
     }
 
+    /// Opens what is being written for reading along; the file stays readable when it gets its name.
+    pub fn reader(&self) -> Result<File> {
+        let path = self.path.clone().unwrap_or_default();
+        File::open(&path).map_err(failed("open", &path))
+    }
+
     /// Writes the next bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let path = self.path.clone().unwrap_or_default();

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use boxship_distribution::{Credentials, Events};
 use boxship_oci::reference::Reference;
-use boxship_store::{Expected, ImageLayer, NewImage};
 
 use super::house::{House, Image, archive, noise, settings};
-use super::sending::{push, statuses, tag, with_image};
+use super::sending::{make, push, statuses, tag, with_image};
 
 /// A running registry; ends with the test.
 pub struct Registry {
@@ -116,33 +115,6 @@ async fn images_made_here_are_sent_compressed_and_evicted_archives_come_back() {
     let lease = std::sync::Arc::new(other.store.lease());
     other.client.complete(&image, None, &lease).await.unwrap();
     assert_eq!(other.store.content().size(&image.layers[0].blob).unwrap(), Some(image.layers[0].blob_size));
-}
-
-/// An image of one plain layer, as `import` makes it.
-fn make(house: &House, plain: &[u8], name: &str) {
-    let store = &house.store;
-    let lease = store.lease();
-    let blob = store.content().put(plain, &lease).unwrap();
-    let expected = Expected { diff_id: None, verified: Some(&blob) };
-    let unpacked =
-        store.layers().unpack(&mut &plain[..], &[], expected, &Default::default(), &lease).unwrap();
-    let image = Image::new(&[plain.to_vec()], false);
-    let manifest = serde_json::to_vec(&image.manifest).unwrap();
-    let new = NewImage {
-        id: store.content().put(&image.config, &lease).unwrap(),
-        manifest: store.content().put(&manifest, &lease).unwrap(),
-        layers: vec![ImageLayer {
-            diff_id: blob.clone(),
-            chain_id: unpacked.layer().chain_id.clone(),
-            blob,
-            blob_size: plain.len() as u64,
-            media_type: boxship_oci::descriptor::OCI_LAYER.into(),
-        }],
-        parent: None,
-        names: vec![Reference::parse(name).unwrap()],
-        repo_digests: Vec::new(),
-    };
-    store.images().create(&[new], vec![unpacked]).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

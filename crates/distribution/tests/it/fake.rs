@@ -146,12 +146,16 @@ impl Fake {
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
         let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap_or(0));
-        let breaks = match path.contains("/uploads/") && length > 0 {
+        let chunked = headers.contains_key("transfer-encoding");
+        let breaks = match path.contains("/uploads/") && (length > 0 || chunked) {
             true => self.state.lock().unwrap().breaks.pop(),
             false => None,
         };
         let mut body = vec![0; breaks.unwrap_or(length).min(length)];
-        stream.read_exact(&mut body).await.ok()?;
+        match chunked {
+            true => body = chunks(stream, breaks).await?,
+            false => drop(stream.read_exact(&mut body).await.ok()?),
+        }
         self.take(&method, &path, &body, breaks.is_some());
         if breaks.is_some() {
             return None;
@@ -253,5 +257,27 @@ impl Fake {
             std::future::pending::<()>().await;
         }
         answer.cut.is_none().then_some(())
+    }
+}
+
+/// A body that comes in chunks, as far as the connection holds.
+async fn chunks(stream: &mut TcpStream, breaks: Option<usize>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(stream.read_u8().await.ok()?);
+        }
+        let length = usize::from_str_radix(String::from_utf8(line).ok()?.trim(), 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        stream.read_exact(&mut chunk).await.ok()?;
+        body.extend_from_slice(&chunk[..length]);
+        if breaks.is_some_and(|breaks| body.len() >= breaks) {
+            body.truncate(breaks.unwrap_or_default());
+            return Some(body);
+        }
+        if length == 0 {
+            return Some(body);
+        }
     }
 }
