@@ -115,7 +115,7 @@ fn users_and_names_that_are_not_there() {
             125,
             "Error response from daemon: unable to find group nosuch: no matching entries in group file",
         ),
-        ("rename box -x", 1, "Invalid container name (/-x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
+        ("rename box .x", 1, "Invalid container name (/.x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
     ] {
         let words_of: Vec<&str> = line.split(' ').collect();
         for ran in both(&host, &words_of) {
