@@ -147,9 +147,7 @@ async fn receive(
 ) -> Result<Lease, Failure> {
     let length = announced.unwrap_or(0);
     if length > 0 {
-        let uploads = app.uploads.clone();
-        let size = lease.size();
-        blocking(move || uploads.expect(size, length)).await?;
+        lease = blocking(move || lease.expect(length).map(|()| lease)).await?;
     }
     let mut left = announced;
     loop {

@@ -219,6 +219,16 @@ impl Lease {
         self.writer.as_ref().map_or(0, |writer| writer.size)
     }
 
+    /// Refuses what is known beforehand to be too much. Where it is the disk that is too small, the upload is given up as
+    /// when writing fails: what came of it holds the room that others need, and its client can't go on.
+    pub(crate) fn expect(&mut self, more: u64) -> Result<()> {
+        let expected = self.uploads.expect(self.size(), more);
+        if expected.as_ref().is_err_and(Error::is_full) {
+            self.give_up()?;
+        }
+        expected
+    }
+
     /// Appends. When the disk is full the upload is given up, so that the room it took is there for others.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let id = &self.id;

@@ -65,7 +65,7 @@ pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "it did not come");
+        assert!(start.elapsed() < Duration::from_secs(120), "it did not come");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

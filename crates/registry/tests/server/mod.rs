@@ -64,7 +64,7 @@ impl Running {
             most_uploads: 100,
             upload_age: Duration::from_secs(3600),
             connections: 100,
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(100),
             gc_interval: Duration::ZERO,
             gc: gc::Policy::default(),
         }
@@ -80,7 +80,7 @@ impl Running {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         stream
     }
 
