@@ -25,31 +25,59 @@ impl Engine {
     }
 
     fn info(&self) -> Result<Info> {
-        let (config, host) = (self.config(), &self.inner.host);
-        let states: Vec<_> = self.inner.registry.all().iter().map(|c| c.state()).collect();
-        let count = |wanted: &dyn Fn(&crate::container::state::State) -> bool| {
-            states.iter().filter(|state| wanted(state)).count() as i64
-        };
-        let paused = count(&|state| state.status == Status::Paused);
-        let running = count(&|state| matches!(state.status, Status::Running | Status::Restarting));
-        let now = Timestamp::from_system(std::time::SystemTime::now());
-        let controllers = host.limits;
+        let info = self.of_settings(self.of_host(self.of_containers()));
         Ok(Info {
             id: self.inner.id.clone(),
-            containers: states.len() as i64,
-            containers_running: running,
-            containers_paused: paused,
-            containers_stopped: states.len() as i64 - running - paused,
             images: self.store().images().list()?.len() as i64,
             driver: STORAGE_DRIVER.into(),
             driver_status: Some(vec![
-                ["Backing Filesystem".into(), filesystem(&config.data_root)],
+                ["Backing Filesystem".into(), filesystem(&self.config().data_root)],
                 ["Supports d_type".into(), "true".into()],
                 ["Using metacopy".into(), "false".into()],
                 ["Native Overlay Diff".into(), "true".into()],
                 ["userxattr".into(), "false".into()],
             ]),
             plugins: plugins(),
+            n_fd: entries("/proc/self/fd"),
+            n_goroutines: entries("/proc/self/task"),
+            n_events_listener: self.inner.events.listeners() as i64,
+            index_server_address: "https://index.docker.io/v1/".into(),
+            registry_config: Some(self.registries()),
+            runtimes: self.runtimes(),
+            default_runtime: crate::spec::DEFAULT_RUNTIME.into(),
+            swarm: api::swarm::Info { local_node_state: "inactive".into(), ..Default::default() },
+            init_binary: "docker-init".into(),
+            runc_commit: self.commit(),
+            init_commit: self.commit(),
+            security_options: self.security_options(),
+            firewall_backend: self.firewall_told(),
+            warnings: warnings(&self.inner.host.limits, self.inner.networks.obstacles()),
+            ..info
+        })
+    }
+
+    /// How many containers there are.
+    fn of_containers(&self) -> Info {
+        let states: Vec<_> = self.inner.registry.all().iter().map(|c| c.state()).collect();
+        let count = |wanted: &dyn Fn(&crate::container::state::State) -> bool| {
+            states.iter().filter(|state| wanted(state)).count() as i64
+        };
+        let paused = count(&|state| state.status == Status::Paused);
+        let running = count(&|state| matches!(state.status, Status::Running | Status::Restarting));
+        Info {
+            containers: states.len() as i64,
+            containers_running: running,
+            containers_paused: paused,
+            containers_stopped: states.len() as i64 - running - paused,
+            ..Info::default()
+        }
+    }
+
+    /// `info` with what the host is and can.
+    fn of_host(&self, info: Info) -> Info {
+        let host = &self.inner.host;
+        let controllers = host.limits;
+        Info {
             memory_limit: controllers.memory,
             swap_limit: controllers.swap,
             cpu_cfs_period: controllers.cpu_cfs,
@@ -59,24 +87,26 @@ impl Engine {
             pids_limit: controllers.pids,
             oom_kill_disable: !host.cgroup_v2 && controllers.memory,
             ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward").trim() == "1",
-            debug: config.debug,
-            n_fd: entries("/proc/self/fd"),
-            n_goroutines: entries("/proc/self/task"),
-            system_time: now.rfc3339_nano(),
-            logging_driver: config.log_driver.clone(),
+            system_time: Timestamp::from_system(std::time::SystemTime::now()).rfc3339_nano(),
             cgroup_driver: "cgroupfs".into(),
             cgroup_version: if host.cgroup_v2 { "2" } else { "1" }.into(),
-            n_events_listener: self.inner.events.listeners() as i64,
             kernel_version: kernel_version(),
             operating_system: release("PRETTY_NAME").unwrap_or_else(|| "Linux".into()),
             os_version: release("VERSION_ID").unwrap_or_default(),
             os_type: "linux".into(),
             architecture: std::env::consts::ARCH.into(),
-            index_server_address: "https://index.docker.io/v1/".into(),
-            registry_config: Some(self.registries()),
             ncpu: host.cpus.into(),
             mem_total: host.memory as i64,
-            generic_resources: None,
+            ..info
+        }
+    }
+
+    /// `info` with how the engine was set up.
+    fn of_settings(&self, info: Info) -> Info {
+        let config = self.config();
+        Info {
+            debug: config.debug,
+            logging_driver: config.log_driver.clone(),
             docker_root_dir: config.data_root.display().to_string(),
             http_proxy: without_password(&config.http_proxy),
             https_proxy: without_password(&config.https_proxy),
@@ -84,19 +114,9 @@ impl Engine {
             name: config.name.clone().unwrap_or_else(host_name),
             labels: config.labels.clone(),
             server_version: config.version.clone(),
-            runtimes: self.runtimes(),
-            default_runtime: crate::spec::DEFAULT_RUNTIME.into(),
-            swarm: api::swarm::Info { local_node_state: "inactive".into(), ..Default::default() },
             live_restore_enabled: config.live_restore,
-            init_binary: "docker-init".into(),
-            containerd_commit: Commit::default(),
-            runc_commit: self.commit(),
-            init_commit: self.commit(),
-            security_options: self.security_options(),
-            firewall_backend: self.firewall_told(),
-            warnings: warnings(&controllers, self.inner.networks.obstacles()),
-            ..Info::default()
-        })
+            ..info
+        }
     }
 
     /// Whose firewall it is, and how published ports meet the host's own rules.

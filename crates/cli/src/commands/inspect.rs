@@ -60,24 +60,7 @@ const TYPES: &[&str] =
 
 async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
     let parsed = &invocation.parsed;
-    let kind = match parsed.text("type") {
-        Some("") => {
-            return Err(Failure::new(format!("type is empty: must be one of \"{}\"", TYPES.join("\", \""))));
-        }
-        Some(other) if !TYPES.contains(&other) => {
-            return Err(Failure::new(format!(
-                "unknown type: {other:?}: must be one of \"{}\"",
-                TYPES.join("\", \"")
-            )));
-        }
-        Some("container" | "image" | "network") => parsed.text("type"),
-        Some(other) => {
-            return Err(Failure::new(format!(
-                "--type {other}: only containers, images and networks can be inspected"
-            )));
-        }
-        None => kind,
-    };
+    let kind = wanted(parsed.text("type"), kind)?;
     let template = match parsed.text("format").unwrap_or_default() {
         "" | "json" => None,
         text => {
@@ -86,36 +69,49 @@ async fn inspect(invocation: &Invocation, kind: Option<&str>) -> Result<u8> {
         }
     };
     let client = invocation.client().await?;
-    let mut found = Vec::new();
-    let mut errors = Vec::new();
-    let mut text = String::new();
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
     for name in &parsed.operands {
-        let mut thing = match object(invocation, client, kind, name).await {
-            Ok(thing) => thing,
-            Err(failure) => {
-                errors.push(failure.message());
-                continue;
-            }
-        };
-        match &template {
-            None => found.push(thing),
-            Some(template) => {
-                complete(&mut thing);
-                match template.render(&thing) {
-                    Ok(line) => text.push_str(&format!("{line}\n")),
-                    Err(why) => errors.push(why),
-                }
-            }
+        match object(invocation, client, kind, name).await {
+            Ok(thing) => found.push(thing),
+            Err(failure) => errors.push(failure.message()),
         }
     }
-    let out = match (&template, parsed.text("format")) {
-        (Some(_), _) if text.is_empty() => "\n".to_string(),
-        (Some(_), _) => text,
-        (None, Some("json")) => format!("{}\n", Json::List(found).compact(false)),
-        _ => format!("{}\n", Json::List(found).pretty()),
+    let out = match template {
+        Some(template) => rendered(&template, found, &mut errors),
+        None if parsed.text("format") == Some("json") => Json::List(found).compact(false) + "\n",
+        None => Json::List(found).pretty() + "\n",
     };
     invocation.print(out)?;
     if errors.is_empty() { Ok(0) } else { Err(Failure::new(errors.join("\n"))) }
+}
+
+/// The type to look for: that of `--type`, or else the command's own.
+fn wanted<'a>(asked: Option<&'a str>, own: Option<&'a str>) -> Result<Option<&'a str>> {
+    let known = || format!("must be one of \"{}\"", TYPES.join("\", \""));
+    match asked {
+        None => Ok(own),
+        Some("container" | "image" | "network") => Ok(asked),
+        Some("") => Err(Failure::new(format!("type is empty: {}", known()))),
+        Some(other) if !TYPES.contains(&other) => {
+            Err(Failure::new(format!("unknown type: {other:?}: {}", known())))
+        }
+        Some(other) => Err(Failure::new(format!(
+            "--type {other}: only containers, images and networks can be inspected"
+        ))),
+    }
+}
+
+/// A line for each thing; what the template can't print is told among the errors.
+fn rendered(template: &Template, things: Vec<Json>, errors: &mut Vec<String>) -> String {
+    let mut text = String::new();
+    for mut thing in things {
+        complete(&mut thing);
+        match template.render(&thing) {
+            Ok(line) => text.push_str(&format!("{line}\n")),
+            Err(why) => errors.push(why),
+        }
+    }
+    if text.is_empty() { "\n".to_owned() } else { text }
 }
 
 /// One thing; without a type a container of that name comes before an image, and that before a network.

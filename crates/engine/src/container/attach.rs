@@ -154,17 +154,8 @@ impl Engine {
             false => None,
         };
         let source = match options.stream {
+            true => source(&container, streams, state.is_alive()).await,
             false => Source::None,
-            true if state.is_alive() => match container.shim.attach(streams).await {
-                Ok(joined) => Source::Ready(joined),
-                // It ended meanwhile.
-                Err(_) => Source::None,
-            },
-            true => {
-                let (reply, joined) = oneshot::channel();
-                container.enqueue(Waiting { streams, reply });
-                Source::Later(joined)
-            }
         };
         self.tell_container(&configuration, "attach", &[]);
         let tty = configuration.config.tty;
@@ -180,6 +171,17 @@ impl Engine {
             shape: Shape::Same,
         })
     }
+}
+
+/// The streams of a container: of the run that is, or of the next one.
+async fn source(container: &Container, streams: Streams, alive: bool) -> Source {
+    if alive {
+        // It may have ended meanwhile.
+        return container.shim.attach(streams).await.map_or(Source::None, Source::Ready);
+    }
+    let (reply, joined) = oneshot::channel();
+    container.enqueue(Waiting { streams, reply });
+    Source::Later(joined)
 }
 
 fn logged(options: &AttachOptions) -> ReadOptions {
