@@ -84,10 +84,11 @@ impl Addresses {
     pub fn claim(&mut self, address: IpAddr) -> Result<()> {
         let wanted = number(address);
         let (first, last) = usable(&self.subnet);
-        if address.is_ipv6() != is_v6(&self.subnet) || wanted < first || wanted > last {
+        if !self.subnet.contains(&address) {
             return Err(Error::OutsideSubnet(address));
         }
-        if self.taken.contains(wanted) {
+        // The network's own address and the one for all of it are as good as taken.
+        if wanted < first || wanted > last || self.taken.contains(wanted) {
             return Err(Error::AddressInUse(address));
         }
         self.taken.add((wanted, wanted));
@@ -291,8 +292,11 @@ mod tests {
     #[test]
     fn what_cannot_be_claimed_is_told() {
         let mut addresses = Addresses::new(net("10.0.0.7/24"), Some(net("10.0.0.128/30")));
-        for outside in ["10.0.0.0", "10.0.0.255", "10.0.1.1", "9.255.255.255", "fd00::1", "::a00:5"] {
+        for outside in ["10.0.1.1", "9.255.255.255", "fd00::1", "::a00:5"] {
             assert!(matches!(addresses.claim(ip(outside)), Err(Error::OutsideSubnet(_))), "{outside}");
+        }
+        for reserved in ["10.0.0.0", "10.0.0.255"] {
+            assert!(matches!(addresses.claim(ip(reserved)), Err(Error::AddressInUse(_))), "{reserved}");
         }
         // The range is where new ones come from; what is asked for may be elsewhere in the subnet.
         addresses.claim(ip("10.0.0.5")).unwrap();

@@ -12,7 +12,7 @@ use super::network::{self, asked};
 use super::request::Request;
 use super::state::Status;
 use crate::network::{Driver as NetworkDriver, Network, asked as judged};
-use crate::{Engine, Error, Result, error::blocking};
+use crate::{Engine, Error, Kind, Result, error::blocking};
 
 const SHARED: &str = "container sharing network namespace with another container or host cannot be connected to any other network";
 const NO_HOST: &str =
@@ -37,8 +37,16 @@ impl Engine {
 
     /// `POST /networks/{id}/disconnect`.
     pub async fn network_disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
-        let (container, network) = (self.inner.registry.find(container)?, network.to_owned());
-        container.ask(|reply| Request::Disconnect { network, force, reply }).await
+        let (found, network) = (self.inner.registry.find(container), network.to_owned());
+        let found = match found {
+            // By force an endpoint can be removed whose container is gone; here endpoints go with them.
+            Err(error) if force && error.kind() == Kind::NotFound => {
+                self.inner.networks.find(&network)?;
+                return Err(Error::not_found(format!("endpoint {container} not found")));
+            }
+            found => found?,
+        };
+        found.ask(|reply| Request::Disconnect { network, force, reply }).await
     }
 }
 
@@ -115,7 +123,13 @@ impl Driver {
 
     pub(super) async fn disconnect(&mut self, reference: &str, force: bool) -> Result<()> {
         let configuration = self.configuration();
-        let found = self.engine.inner.networks.find(reference);
+        let others = asked(&configuration);
+        let networks = &self.engine.inner.networks;
+        // Its own network's name is not taken for the beginning of another's identifier.
+        let found = match others.iter().any(|(name, _)| name == reference) {
+            true => networks.named(reference),
+            false => networks.find(reference),
+        };
         let runs = self.state().is_alive();
         let name = match &found {
             Ok(network) => network.name.clone(),
@@ -124,7 +138,6 @@ impl Driver {
             Err(error) => return Err(Error::new(error.kind(), error.to_string())),
         };
         self.check_changeable()?;
-        let others = asked(&configuration);
         if !others.iter().any(|(other, _)| *other == name) {
             let the = if runs { "" } else { "the " };
             let id = &self.container.id;

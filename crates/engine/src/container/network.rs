@@ -14,7 +14,7 @@ use super::driver::Driver;
 use super::links;
 use super::network_files::{self, Addressing};
 use super::state::State;
-use crate::network::endpoint::{Owner, Place, dns_names};
+use crate::network::endpoint::{Owner, Place, dns_names, numbered};
 use crate::network::publish::{self, Wish};
 use crate::network::sandbox::{Sandbox, Surroundings, drop_ports};
 use crate::network::{Endpoint, Network, asked};
@@ -104,7 +104,7 @@ fn around<'a>(engine: &'a Engine, configuration: &'a Configuration) -> Surroundi
 pub(super) fn find(engine: &Engine, name: &str, settings: &EndpointSettings) -> Result<Arc<Network>> {
     let user_defined = boxship_api::container::NetworkMode::from(name).is_user_defined();
     let known = user_defined && !settings.network_id.is_empty();
-    engine.inner.networks.find(if known { &settings.network_id } else { name })
+    engine.inner.networks.named(if known { &settings.network_id } else { name })
 }
 
 /// Leases for all endpoints asked for, or for none.
@@ -115,7 +115,7 @@ fn lease_all(engine: &Engine, configuration: &Configuration) -> Result<Vec<Place
     let is_there = |name: &str| name != "bridge" || engine.config().network.has_bridge();
     for (name, settings) in asked(configuration).into_iter().filter(|(name, _)| is_there(name)) {
         let place = find(engine, &name, &settings)
-            .and_then(|network| Place::lease(networks, network, owner(configuration), &settings, &places));
+            .and_then(|network| Place::lease(networks, network, owner(configuration), &settings, &[]));
         match place {
             Ok(place) => places.push(place),
             Err(error) => {
@@ -124,7 +124,7 @@ fn lease_all(engine: &Engine, configuration: &Configuration) -> Result<Vec<Place
             }
         }
     }
-    Ok(places)
+    numbered(&places).inspect_err(|_| places.iter().for_each(|place| place.release(networks)))
 }
 
 /// The network could not be set up, as Docker tells it.

@@ -61,7 +61,9 @@ pub(crate) fn normalize(
     if mode.is_user_defined() {
         let links = host_config.links.clone().unwrap_or_default();
         if let Some(settings) = endpoints.get_mut(&main_network(mode, find)).filter(|_| !links.is_empty()) {
-            settings.links.get_or_insert_default().extend(links);
+            let kept = settings.links.get_or_insert_default();
+            // The command line sends them twice.
+            kept.extend(links.into_iter().filter(|link| !kept.contains(link)).collect::<Vec<_>>());
         }
     }
     let endpoints = endpoints.into_iter().map(|(name, settings)| (name, Some(settings)));
@@ -339,6 +341,10 @@ mod tests {
         assert_eq!(nil.to_string(), "invalid config for network a: EndpointsConfig is nil");
         let linked = normalized(r#"{"HostConfig":{"NetworkMode":"mine","Links":["db:data"]}}"#).unwrap();
         assert_eq!(linked[0].1.links, Some(vec!["db:data".to_owned()]));
+        let twice = r#"{"HostConfig":{"NetworkMode":"mine","Links":["db:data","b"]},
+            "NetworkingConfig":{"EndpointsConfig":{"mine":{"Links":["db:data"]}}}}"#;
+        let linked = normalized(twice).unwrap();
+        assert_eq!(linked[0].1.links, Some(vec!["db:data".to_owned(), "b".to_owned()]));
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl Place {
         };
         let link_local = wishes.link_local_ips.iter().map(|text| parse_address::<IpAddr>(text, "link-local"));
         let link_local = link_local.filter_map(Result::transpose).collect::<Result<_>>()?;
-        let interface = interface_name(&network, settings, taken)?;
+        let driver_opts = settings.driver_opts.clone().unwrap_or_default();
+        let interface = interface_name(&network, &driver_opts, taken)?;
         let leased = networks.lease(&network, &lease)?;
         let gateway = |address: Option<IpAddr>| address.and_then(|address| network.gateway_for(address));
         let endpoint = Endpoint {
@@ -125,7 +126,7 @@ impl Place {
             gateway6: gateway(leased.ipv6.map(|net| net.addr().into())),
             dns_names: if network.has_names() { dns_names(owner, settings) } else { Vec::new() },
             links: settings.links.clone().unwrap_or_default(),
-            driver_opts: settings.driver_opts.clone().unwrap_or_default(),
+            driver_opts,
             gateway_priority: settings.gw_priority,
             id,
         };
@@ -231,6 +232,21 @@ pub(crate) fn by_preference(places: &[Place]) -> Vec<&Place> {
     sorted
 }
 
+/// The endpoints that a container starts with, in the order of preference, and their interfaces numbered in it: eth0
+/// is where the default route goes. Names that were asked for are nobody else's.
+pub(crate) fn numbered(places: &[Place]) -> Result<Vec<Place>> {
+    let (asked, others): (Vec<_>, Vec<_>) = by_preference(places)
+        .into_iter()
+        .cloned()
+        .partition(|place| asked_name(&place.endpoint.driver_opts).is_some());
+    let mut named = Vec::new();
+    for mut place in asked.into_iter().chain(others) {
+        place.endpoint.interface = interface_name(&place.network, &place.endpoint.driver_opts, &named)?;
+        named.push(place);
+    }
+    Ok(by_preference(&named).into_iter().cloned().collect())
+}
+
 /// The default routes of both families.
 pub(crate) fn default_routes(places: &[Place]) -> (Option<DefaultRoute>, Option<DefaultRoute>) {
     let order = by_preference(places);
@@ -276,15 +292,14 @@ fn parse_address<T: std::str::FromStr>(text: &str, what: &str) -> Result<Option<
 }
 
 /// The interface's name: as asked for, else the next free one (`eth0`, `eth1` …).
-fn interface_name(network: &Network, settings: &EndpointSettings, taken: &[Place]) -> Result<String> {
+fn interface_name(network: &Network, options: &BTreeMap<String, String>, taken: &[Place]) -> Result<String> {
     let free = |name: &str| taken.iter().all(|place| place.endpoint.interface != name);
     let prefix = match &network.driver {
         Driver::Host | Driver::Null => return Ok(String::new()),
         Driver::Bridge(bridge) if !bridge.interface_prefix.is_empty() => &bridge.interface_prefix,
         _ => "eth",
     };
-    let asked = settings.driver_opts.iter().flatten().find(|(key, _)| *key == INTERFACE);
-    match asked.map(|(_, name)| name.as_str()).filter(|name| !name.is_empty()) {
+    match asked_name(options) {
         Some(name) if !free(name) => {
             Err(Error::invalid(format!("error renaming interface to {name}: file exists")))
         }
@@ -294,6 +309,11 @@ fn interface_name(network: &Network, settings: &EndpointSettings, taken: &[Place
             names.find(|name| free(name)).ok_or_else(|| Error::internal("no interface name is free"))
         }
     }
+}
+
+/// The interface's name, if one was asked for.
+fn asked_name(options: &BTreeMap<String, String>) -> Option<&str> {
+    options.get(INTERFACE).map(String::as_str).filter(|name| !name.is_empty())
 }
 
 /// Whether the kernel takes it as an interface's name, and the loopback keeps its own.
@@ -398,24 +418,47 @@ pub(crate) mod tests {
 
     #[test]
     fn interfaces_are_numbered() {
-        let (network, mut settings) = (network("x", false), EndpointSettings::default());
+        let (network, mut options) = (network("x", false), BTreeMap::new());
         let mut taken = Vec::new();
         for expect in ["eth0", "eth1", "eth2"] {
-            let name = interface_name(&network, &settings, &taken).unwrap();
+            let name = interface_name(&network, &options, &taken).unwrap();
             assert_eq!(name, expect);
             let mut place = place("x", false, 0, false);
             place.endpoint.interface = name;
             taken.push(place);
         }
         taken.remove(1);
-        assert_eq!(interface_name(&network, &settings, &taken).unwrap(), "eth1");
-        settings.driver_opts = Some([(INTERFACE.to_owned(), "wan".to_owned())].into());
-        assert_eq!(interface_name(&network, &settings, &taken).unwrap(), "wan");
+        assert_eq!(interface_name(&network, &options, &taken).unwrap(), "eth1");
+        options.insert(INTERFACE.to_owned(), "wan".to_owned());
+        assert_eq!(interface_name(&network, &options, &taken).unwrap(), "wan");
         for (name, good) in
             [("eth0", true), ("", false), ("lo", false), ("a/b", false), ("sixteen-letters-", false)]
         {
             assert_eq!(is_interface_name(name), good, "{name}");
         }
+    }
+
+    #[test]
+    fn the_preferred_endpoint_is_the_first_interface() {
+        let named = |places: &[Place]| {
+            let told = |place: Place| format!("{} {}", place.network.name, place.endpoint.interface);
+            numbered(places).map(|places| places.into_iter().map(told).collect::<Vec<_>>().join(", "))
+        };
+        let plain = |name: &str, internal: bool, priority: i64| place(name, internal, priority, false);
+        let asks = |mut place: Place, name: &str| {
+            place.endpoint.driver_opts.insert(INTERFACE.to_owned(), name.to_owned());
+            place
+        };
+        for (places, expect) in [
+            (vec![plain("b", false, 0), plain("a", false, 0)], "a eth0, b eth1"),
+            (vec![plain("a", true, 0), plain("b", false, 0), plain("c", false, 9)], "c eth0, b eth1, a eth2"),
+            (vec![plain("a", false, 0), asks(plain("b", false, 0), "eth0")], "a eth1, b eth0"),
+            (vec![asks(plain("a", false, 0), "lan"), plain("b", false, 0)], "a lan, b eth0"),
+        ] {
+            assert_eq!(named(&places).unwrap(), expect);
+        }
+        let same = [asks(plain("a", false, 0), "lan"), asks(plain("b", false, 0), "lan")];
+        assert_eq!(named(&same).unwrap_err().to_string(), "error renaming interface to lan: file exists");
     }
 
     #[test]

@@ -77,6 +77,16 @@ impl Networks {
         locked(&self.changing)
     }
 
+    /// The network of exactly this identifier or name: what a container keeps is no beginning of an identifier.
+    pub(crate) fn named(&self, reference: &str) -> Result<Arc<Network>> {
+        let tables = self.tables();
+        let by_name = || tables.by_name.get(reference).and_then(|id| tables.by_id.get(id));
+        let entry = tables.by_id.get(reference).or_else(by_name);
+        entry
+            .map(|entry| entry.network.clone())
+            .ok_or_else(|| Error::not_found(format!("network {reference} not found")))
+    }
+
     /// Finds a network as Docker does: whole identifier, then name, then the beginning of an identifier.
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Network>> {
         let missing = || Error::not_found(format!("network {reference} not found"));

@@ -247,6 +247,19 @@ fn a_crash_is_repaired() {
 }
 
 #[test]
+fn what_a_container_keeps_is_no_beginning_of_an_identifier() {
+    alone(|home| {
+        let networks = home.open(NetworkConfig::default());
+        let id = networks.create(request("web", &[])).unwrap().id.clone();
+        assert_eq!(networks.find(&id[..12]).unwrap().id, id);
+        assert_eq!(networks.named("web").unwrap().id, id);
+        assert_eq!(networks.named(&id).unwrap().id, id);
+        let error = networks.named(&id[..12]).unwrap_err();
+        assert_eq!(error.to_string(), format!("network {} not found", &id[..12]));
+    });
+}
+
+#[test]
 fn what_the_host_gets_inside_a_network_is_told() {
     alone(|home| {
         let ip = |arguments: &str| {
