@@ -17,20 +17,27 @@ pub struct Registry {
     pub folder: tempfile::TempDir,
 }
 
+impl Registry {
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
 impl Drop for Registry {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of docker-registry ---\n{}", self.said());
+        }
     }
 }
 
 pub fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> Registry {
     let folder = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
     let root = folder.path().join("data");
     let config = format!(
-        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: {address}\n{}{}",
+        "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: 127.0.0.1:0\n{}{}",
         root.display(),
         http(folder.path()),
         auth(folder.path())
@@ -40,14 +47,20 @@ pub fn start(http: impl Fn(&Path) -> String, auth: impl Fn(&Path) -> String) -> 
     let child = Command::new("/usr/bin/docker-registry")
         .args([Path::new("serve"), &file])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
         .spawn()
         .expect("start docker-registry, of the package of this name");
-    let registry = Registry { child, address, folder };
-    for _ in 0..200 {
-        if std::net::TcpStream::connect(&registry.address).is_ok() {
+    let mut registry = Registry { child, address: String::new(), folder };
+    // It says which free port it has got.
+    for _ in 0..4800 {
+        let said = registry.said();
+        let told = said.split_once("listening on ").map(|(_, rest)| rest.split([',', '"']).next());
+        if let Some(address) = told.flatten() {
+            registry.address = address.to_owned();
             return registry;
         }
+        let ended = registry.child.try_wait().unwrap();
+        assert!(ended.is_none(), "the registry ended: {ended:?}");
         std::thread::sleep(Duration::from_millis(25));
     }
     panic!("the registry doesn't start");

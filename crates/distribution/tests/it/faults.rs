@@ -84,7 +84,9 @@ async fn stalled_and_slow_servers() {
     })
     .await;
     image.put(&fake, "app", "latest");
-    let house = House::new();
+    let mut settings = super::house::settings();
+    settings.timeouts.stall = Duration::from_secs(2);
+    let house = House::with(settings);
     house.pull(&format!("{}/app", fake.address)).await.unwrap();
     let whole: usize = image.layers.iter().map(Vec::len).sum::<usize>() + image.config.len();
     assert_eq!(fake.served(), whole);
