@@ -39,7 +39,7 @@ async fn dig(namespace: &Arc<Namespace>, words: &str) -> String {
             .run(|| {
                 let mut command = Command::new("dig");
                 command.args(
-                    ["@127.0.0.11", "+short", "+tries=1"]
+                    ["@127.0.0.11", "+short", "+tries=1", "+time=60"]
                         .iter()
                         .filter(|word| **word != "+short" || !words.contains("+all")),
                 );

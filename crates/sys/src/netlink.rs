@@ -159,7 +159,7 @@ mod tests {
         for setting in [Setting::ExtendedErrors, Setting::ShortErrors, Setting::StrictDumps] {
             socket.turn_on(setting).unwrap();
         }
-        socket.set_timeout(Duration::from_secs(5)).unwrap();
+        socket.set_timeout(Duration::from_secs(60)).unwrap();
         // RTM_GETLINK of a link that cannot be: header (length, kind, flags, sequence, port), struct ifinfomsg.
         let mut message = Vec::new();
         message.extend(32_u32.to_ne_bytes());

@@ -62,7 +62,7 @@ impl World {
         let both = [("172.20.0.2", "fd20::2"), ("172.20.0.3", "fd20::3"), ("172.21.0.2", "fd21::2")];
         for (v4, v6) in both.into_iter().chain([("10.9.0.2", "fd09::2"), ("10.9.0.3", "fd09::2")]) {
             for address in [v4, v6] {
-                self.exec("host", &format!("ping -q -i 0.02 -w 5 -c 1 {address}"));
+                self.exec("host", &format!("ping -q -i 0.02 -w 60 -c 1 {address}"));
             }
         }
     }
@@ -184,8 +184,20 @@ impl World {
     /// What the server at an address says to a member, where it is meant to answer: a first packet may be lost while
     /// the kernel's workers plug cables in and neighbours are looked for.
     pub(super) fn hear(&self, member: &str, address: &str, protocol: Protocol) -> Result<String, String> {
-        let asked = || self.ask(member, address, protocol);
-        (1..TRIES).fold(asked(), |said, _| said.or_else(|_| asked()))
+        self.hear_from(member, None, address, protocol)
+    }
+
+    /// The same from an address of the member's.
+    pub(super) fn hear_from(
+        &self,
+        member: &str,
+        source: Option<&str>,
+        address: &str,
+        protocol: Protocol,
+    ) -> Result<String, String> {
+        let asked = |patience| self.ask_within(patience, member, source, address, protocol);
+        // Longer each time: the machine may be busy, too.
+        (1..TRIES).fold(asked(PATIENCE), |said, n| said.or_else(|_| asked(PATIENCE * (1 + n / 4))))
     }
 
     /// What the server at an address says to a member.
@@ -200,18 +212,29 @@ impl World {
         address: &str,
         protocol: Protocol,
     ) -> Result<String, String> {
+        self.ask_within(PATIENCE, member, source, address, protocol)
+    }
+
+    fn ask_within(
+        &self,
+        patience: Duration,
+        member: &str,
+        source: Option<&str>,
+        address: &str,
+        protocol: Protocol,
+    ) -> Result<String, String> {
         let address: SocketAddr = address.parse().unwrap();
         let source: Option<IpAddr> = source.map(|source| source.parse().unwrap());
         self.inside(member, || match protocol {
-            Protocol::Udp => ask_udp(address, source),
-            _ => ask_tcp(address, source),
+            Protocol::Udp => ask_udp(address, source, patience),
+            _ => ask_tcp(address, source, patience),
         })
     }
 }
 
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How often who is meant to answer is asked.
-const TRIES: usize = 20;
+const TRIES: u32 = 20;
 
 fn only_v6(address: IpAddr, port: u16) -> (TcpListener, UdpSocket) {
     use rustix::net::sockopt::set_ipv6_v6only;
@@ -229,27 +252,27 @@ fn only_v6(address: IpAddr, port: u16) -> (TcpListener, UdpSocket) {
     (tcp.into(), udp.into())
 }
 
-fn ask_tcp(address: SocketAddr, source: Option<IpAddr>) -> Result<String, String> {
+fn ask_tcp(address: SocketAddr, source: Option<IpAddr>, patience: Duration) -> Result<String, String> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let made = socket(family, SocketType::STREAM, None).unwrap();
     // The limit of sending is that of connecting too.
-    sockopt::set_socket_timeout(&made, sockopt::Timeout::Send, Some(PATIENCE)).unwrap();
+    sockopt::set_socket_timeout(&made, sockopt::Timeout::Send, Some(patience)).unwrap();
     if let Some(source) = source {
         bind(&made, &SocketAddr::new(source, 0)).unwrap();
     }
     connect(&made, &address).map_err(|error| error.to_string())?;
     let mut stream = TcpStream::from(made);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patience)).unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).map_err(|error| error.to_string())?;
     Ok(said)
 }
 
-fn ask_udp(address: SocketAddr, source: Option<IpAddr>) -> Result<String, String> {
+fn ask_udp(address: SocketAddr, source: Option<IpAddr>, patience: Duration) -> Result<String, String> {
     let any: IpAddr = if address.is_ipv4() { [0, 0, 0, 0].into() } else { [0_u16; 8].into() };
     let socket = UdpSocket::bind((source.unwrap_or(any), 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(patience)).unwrap();
     socket.connect(address).map_err(|error| error.to_string())?;
     let mut said = String::new();
     for _ in 0..2 {
