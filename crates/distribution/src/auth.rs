@@ -196,43 +196,13 @@ impl Auth {
         offline: bool,
     ) -> Result<Granted> {
         let realm = checked_realm(endpoint, realm, self.credentials.is_anonymous())?;
-        let local = endpoint.insecure || endpoint.base.is_loopback();
-        let mut headers = HeaderMap::new();
-        let (method, url, payload) = match &self.credentials {
-            Credentials::Identity(token) => {
-                let mut form = format!(
-                    "grant_type=refresh_token&service={}&client_id={CLIENT}&refresh_token={}",
-                    escape(service),
-                    escape(token)
-                );
-                if !scope.is_empty() {
-                    form.push_str(&format!("&scope={}", escape(scope)));
-                }
-                let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-                headers.insert(header::CONTENT_TYPE, kind);
-                (Method::POST, realm, Payload::Bytes(form.into()))
-            }
-            credentials => {
-                let mut url = realm;
-                if !service.is_empty() {
-                    url = url.with("service", service);
-                }
-                for one in scope.split(' ').filter(|one| !one.is_empty()) {
-                    url = url.with("scope", one);
-                }
-                if offline {
-                    url = url.with("offline_token", "true").with("client_id", CLIENT);
-                }
-                if let Credentials::Password { user, .. } = credentials {
-                    url = url.with("account", user);
-                }
-                if let Some(basic) = credentials.basic() {
-                    headers.insert(header::AUTHORIZATION, value(&basic)?);
-                }
-                (Method::GET, url, Payload::Empty)
+        let request = Request {
+            local: endpoint.insecure || endpoint.base.is_loopback(),
+            ..match &self.credentials {
+                Credentials::Identity(token) => by_token(realm, service, scope, token),
+                credentials => by_name(realm, service, scope, offline, credentials)?,
             }
         };
-        let request = Request { method, url, headers, payload, local };
         // The registry's own rules for TLS are meant for the registry; its site's other hosts may share them.
         let response = transport.send(&request, &endpoint.tls).await?;
         let answer = crate::answer::of(&request.url, response.status().as_u16(), response.headers());
@@ -248,6 +218,47 @@ impl Auth {
         serde_json::from_slice(&body)
             .map_err(|e| Error::invalid(format!("unable to decode token response: {e}")))
     }
+}
+
+/// Asks for a token with a token: OAuth2's way.
+fn by_token(realm: Url, service: &str, scope: &str, token: &str) -> Request {
+    let (service, token) = (escape(service), escape(token));
+    let mut form =
+        format!("grant_type=refresh_token&service={service}&client_id={CLIENT}&refresh_token={token}");
+    if !scope.is_empty() {
+        form.push_str(&format!("&scope={}", escape(scope)));
+    }
+    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+    Request { method: Method::POST, url: realm, headers, payload: Payload::Bytes(form.into()), local: false }
+}
+
+/// Asks for a token as a user, or as nobody.
+fn by_name(
+    realm: Url,
+    service: &str,
+    scope: &str,
+    offline: bool,
+    credentials: &Credentials,
+) -> Result<Request> {
+    let mut url = realm;
+    if !service.is_empty() {
+        url = url.with("service", service);
+    }
+    for one in scope.split(' ').filter(|one| !one.is_empty()) {
+        url = url.with("scope", one);
+    }
+    if offline {
+        url = url.with("offline_token", "true").with("client_id", CLIENT);
+    }
+    if let Credentials::Password { user, .. } = credentials {
+        url = url.with("account", user);
+    }
+    let mut headers = HeaderMap::new();
+    if let Some(basic) = credentials.basic() {
+        headers.insert(header::AUTHORIZATION, value(&basic)?);
+    }
+    Ok(Request { method: Method::GET, url, headers, payload: Payload::Empty, local: false })
 }
 
 /// What the token server's refusal means.

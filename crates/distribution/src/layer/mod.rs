@@ -8,22 +8,23 @@
 //! Several layers go at a time, and two pulls of the same layer share one [`Job`]. It ends when nobody wants it any
 //! more; what was fetched until then stays as a partial blob. Never visible before both digests are right.
 
-use std::collections::HashMap;
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use boxship_layer::{HashReader, Limits};
-use boxship_oci::descriptor::{Compression, Kind as Media};
 use boxship_oci::{Descriptor, Digest};
-use boxship_store::{Expected, Layer, Lease, Store, UnpackedLayer};
+use boxship_store::{Lease, Store, UnpackedLayer};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::error::{Error, Result};
-use crate::fetch::{Fetch, Flow, Place, Reader};
-use crate::session::Patience;
+use crate::fetch::{Fetch, Flow, Place};
+
+mod pool;
+mod unpack;
+
+pub(crate) use pool::Pool;
+use unpack::Unpack;
 
 /// How far a layer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,21 +43,6 @@ const PHASES: [Phase; 7] = {
     use Phase::*;
     [Announced, Waiting, Downloading, Verifying, Downloaded, Extracting, Complete]
 };
-
-/// What all jobs of a client share.
-pub(crate) struct Pool {
-    pub store: Store,
-    /// Blobs fetched at a time.
-    pub downloads: Arc<Semaphore>,
-    /// Layers unpacked at a time.
-    pub unpacking: Arc<Semaphore>,
-    pub patience: Patience,
-    pub stall: std::time::Duration,
-    jobs: Mutex<HashMap<(Digest, Digest), Weak<Job>>>,
-    fetches: Mutex<HashMap<Digest, Weak<Fetch>>>,
-    /// One partial blob is opened at a time: a file has one owner.
-    opening: tokio::sync::Mutex<()>,
-}
 
 /// A layer to be fetched.
 #[derive(Clone)]
@@ -98,100 +84,6 @@ impl Drop for Job {
     fn drop(&mut self) {
         self.state.stop.store(true, Ordering::Relaxed);
         self.abort.abort();
-    }
-}
-
-impl Pool {
-    pub fn new(store: Store, downloads: usize, patience: Patience, stall: std::time::Duration) -> Arc<Pool> {
-        Arc::new(Pool {
-            store,
-            downloads: Arc::new(Semaphore::new(downloads.max(1))),
-            unpacking: Arc::new(Semaphore::new(downloads.max(1) + 1)),
-            patience,
-            stall,
-            jobs: Mutex::default(),
-            fetches: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
-        })
-    }
-
-    /// Joins the job of this layer, or starts it. `below` is the job of the layer below if that is being fetched.
-    pub fn job(self: &Arc<Pool>, wanted: Wanted, below: Option<Arc<Job>>) -> Arc<Job> {
-        let key = (wanted.chain_id.clone(), wanted.descriptor.digest.clone());
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = jobs.get(&key).and_then(Weak::upgrade).filter(|job| !job.has_failed());
-        if let Some(job) = running {
-            return job;
-        }
-        jobs.retain(|_, job| job.strong_count() > 0);
-        let job = Arc::new(self.start(wanted, below));
-        jobs.insert(key, Arc::downgrade(&job));
-        job
-    }
-
-    fn start(self: &Arc<Pool>, wanted: Wanted, below: Option<Arc<Job>>) -> Job {
-        let state = Arc::new(State {
-            phase: AtomicU8::new(Phase::Announced as u8),
-            extracted: AtomicU64::new(0),
-            stop: Arc::default(),
-            flow: Mutex::default(),
-            fetch: Mutex::default(),
-            turn: watch::Sender::new(false),
-        });
-        let lease = Arc::new(self.store.lease());
-        let (tell, end) = watch::channel(None);
-        let run = Run {
-            pool: self.clone(),
-            wanted: wanted.clone(),
-            state: state.clone(),
-            lease: lease.clone(),
-            below: below.as_ref().map(|job| Below {
-                state: job.state.clone(),
-                end: job.end.clone(),
-                chain_id: job.wanted.chain_id.clone(),
-            }),
-        };
-        let task = tokio::spawn(async move {
-            let outcome = run.run().await.map_err(Arc::new);
-            tell.send_replace(Some(outcome));
-        });
-        Job { wanted, state, end, _lease: lease, _below: below, abort: task.abort_handle() }
-    }
-
-    /// Joins the fetch of a blob, or starts it.
-    pub async fn fetch(&self, descriptor: &Descriptor, places: Vec<Place>) -> Result<Arc<Fetch>> {
-        let digest = &descriptor.digest;
-        let _one = self.opening.lock().await;
-        if let Some(fetch) = self.running(digest) {
-            return Ok(fetch);
-        }
-        let lease = self.store.lease();
-        lease.hold_blob(digest);
-        let (store, wanted, size) = (self.store.clone(), digest.clone(), descriptor.size);
-        let opened = tokio::task::spawn_blocking(move || {
-            let partial = match store.whole(&wanted, size, &lease)? {
-                Some(whole) => whole,
-                None => store.partial(&wanted, size, &lease)?,
-            };
-            Ok::<_, boxship_store::Error>((partial, lease))
-        });
-        let (partial, lease) = opened.await.map_err(|_| Error::Cancelled)??;
-        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        fetches.retain(|_, fetch| fetch.strong_count() > 0);
-        let slots = self.downloads.clone();
-        let fetch = Arc::new(Fetch::start(partial, lease, places, slots, self.patience, self.stall));
-        fetches.insert(digest.clone(), Arc::downgrade(&fetch));
-        Ok(fetch)
-    }
-
-    fn running(&self, digest: &Digest) -> Option<Arc<Fetch>> {
-        let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        fetches.get(digest).and_then(Weak::upgrade).filter(|fetch| !fetch.has_failed())
-    }
-
-    /// Nobody joins this fetch any more: its bytes are wrong.
-    fn forget(&self, digest: &Digest) {
-        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
     }
 }
 
@@ -402,98 +294,5 @@ enum Attempt {
 impl From<Error> for Attempt {
     fn from(error: Error) -> Attempt {
         Attempt::Failed(error)
-    }
-}
-
-/// The blocking half.
-struct Unpack {
-    store: Store,
-    wanted: Wanted,
-    state: Arc<State>,
-    lease: Arc<Lease>,
-    below: Option<Below>,
-    handle: Handle,
-}
-
-impl Unpack {
-    fn run(self, flow: Arc<Flow>) -> Result<UnpackedLayer> {
-        let digest = &self.wanted.descriptor.digest;
-        let reader = Reader::new(flow, self.state.stop.clone());
-        let mut archive = HashReader::new(Counted { reader, state: self.state.clone() });
-        let parents = || self.parents();
-        // A plain archive's digest is its diff id: it needs to be computed once only.
-        let plain = self.wanted.descriptor.kind() == Media::Layer(Compression::None);
-        let verified = (plain && *digest == self.wanted.diff_id).then_some(digest);
-        let expected = Expected { diff_id: Some(&self.wanted.diff_id), verified };
-        let unpacked = self.store.layers().unpack_ahead(
-            &mut archive,
-            &parents,
-            expected,
-            &Limits::default(),
-            &self.lease,
-        );
-        let cancelled = self.state.stop.load(Ordering::Relaxed);
-        // The rest of the blob counts too, and a wrong blob explains whatever else is wrong.
-        let full = unpacked.as_ref().err().is_some_and(boxship_store::Error::is_disk_full);
-        let drained = if full || cancelled { Ok(()) } else { archive.drain() };
-        let (found, size) = archive.finish();
-        match (drained, unpacked) {
-            _ if cancelled => Err(Error::Cancelled),
-            (_, Err(error)) if full => Err(Error::Store(error)),
-            (Ok(()), _) if found != *digest || size != self.wanted.descriptor.size => {
-                Err(Error::Verification(digest.clone()))
-            }
-            (_, Err(boxship_store::Error::DigestMismatch { expected, found })) => Err(Error::Layer(format!(
-                "wrong diff id calculated on extraction {found:?}, expected {expected:?}"
-            ))),
-            (_, Err(error)) => Err(failed(error)),
-            (Err(error), Ok(_)) => Err(Error::Layer(error.to_string())),
-            (Ok(()), Ok(unpacked)) => Ok(unpacked),
-        }
-    }
-
-    /// The layers below, once they are recorded.
-    fn parents(&self) -> boxship_store::Result<Vec<Layer>> {
-        let Some(below) = &self.below else { return self.recorded() };
-        self.handle.block_on(wait(below.end.clone())).map_err(|e| boxship_store::Error::Corrupt {
-            object: format!("layer {}", below.chain_id),
-            reason: e.to_string(),
-        })?;
-        self.store.layers().chain(&below.chain_id)
-    }
-
-    /// The layers below were there before: the chain that ends one below this.
-    fn recorded(&self) -> boxship_store::Result<Vec<Layer>> {
-        match &self.wanted.parent {
-            Some(parent) => self.store.layers().chain(parent),
-            None => Ok(Vec::new()),
-        }
-    }
-}
-
-fn failed(error: boxship_store::Error) -> Error {
-    if error.is_disk_full() {
-        return Error::Store(error);
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    Error::Layer(text)
-}
-
-/// Tells how far the unpacking is.
-struct Counted {
-    reader: Reader,
-    state: Arc<State>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.state.extracted.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
     }
 }
