@@ -33,7 +33,16 @@ impl Home {
 
     fn try_open(&self, config: NetworkConfig, id: &str) -> crate::Result<Networks> {
         let (data, run) = (self.folder.path().join(id), self.folder.path().join("run"));
-        let (store, _) = Store::open(Paths::new(&data, &run))?;
+        // A thread of the one before may hold the data root for a moment.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        let (store, _) = loop {
+            match Store::open(Paths::new(&data, &run)) {
+                Err(boxship_store::Error::Locked(_)) if std::time::Instant::now() < deadline => {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                other => break other?,
+            }
+        };
         let config = EngineConfig { network: config, data_root: data, ..EngineConfig::default() };
         let networks = Networks::open(store, &config, id)?;
         networks.restore(&[]);
