@@ -64,6 +64,10 @@ fn fits(
     if is_host && !mode.is_host() {
         return Err(Error::invalid(NO_HOST));
     }
+    // It would run in the host's namespace all the same, also when it has left the host's network.
+    if mode.is_host() && !is_host {
+        return Err(Error::invalid(SHARED));
+    }
     for name in others.iter().map(|(name, _)| NetworkMode::from(name.as_str())) {
         if name.is_host() || is_host {
             return Err(Error::invalid(SHARED));
@@ -208,6 +212,8 @@ mod tests {
             ("bridge", &[], &*mine, None),
             ("bridge", &["bridge"], &host, Some(NO_HOST)),
             ("host", &["host"], &*mine, Some(SHARED)),
+            ("host", &[], &*mine, Some(SHARED)),
+            ("host", &[], &host, None),
             ("none", &["none"], &*mine, Some(PRIVATE)),
             ("bridge", &["bridge"], &none, Some(PRIVATE)),
             ("container:x", &[], &*mine, Some(SHARED)),

@@ -123,7 +123,7 @@ mod tests {
             ("10.1.0.0/24", "tun0", true, ""),
         ] {
             let claim = Claim { net: net.parse().unwrap(), link: link.into(), is_route };
-            let told = sentences(&[ours.clone()], &[claim]);
+            let told = sentences(std::slice::from_ref(&ours), &[claim]);
             let expect = match expect {
                 "" => Vec::new(),
                 what => vec![format!(
