@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use boxship_dial::Foregone;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::{Error, Result};
@@ -45,12 +44,11 @@ impl TlsFiles {
         if !self.cert.exists() && !self.key.exists() {
             return Ok(builder.with_no_client_auth());
         }
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|e| Error::Tls(format!("{}: {e}", self.key.display())))?;
+        let key = boxship_dial::private_key(&self.key).map_err(|e| Error::Tls(e.to_string()))?;
         builder.with_client_auth_cert(certificates(&self.cert)?, key).map_err(|e| Error::Tls(e.to_string()))
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    boxship_dial::certificates(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())))
+    boxship_dial::certificates(path).map_err(|e| Error::Tls(e.to_string()))
 }

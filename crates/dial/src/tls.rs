@@ -1,17 +1,38 @@
-//! Certificates from files, and verifiers whose verdict doesn't depend on the certificate.
+//! Certificates and keys from files, and verifiers whose verdict doesn't depend on the certificate.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
-/// The certificates of a PEM file.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    CertificateDer::pem_file_iter(path)?.collect()
+/// A file that should hold a certificate or a key, and doesn't.
+#[derive(Debug)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// The certificates of a PEM file, at least one.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unreadable> {
+    let failed = |why: &dyn fmt::Display| Unreadable(format!("certificate {}: {why}", path.display()));
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let all: Vec<_> = read.map_err(|why| failed(&why))?;
+    if all.is_empty() { Err(failed(&"the file holds no certificate")) } else { Ok(all) }
+}
+
+/// The private key of a PEM file.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Unreadable> {
+    PrivateKeyDer::from_pem_file(path).map_err(|why| Unreadable(format!("key {}: {why}", path.display())))
 }
 
 /// A verifier that knows its answer before it sees the server's certificate. The handshake's signatures are checked
@@ -71,5 +92,25 @@ impl ServerCertVerifier for Foregone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusable_files_are_named() {
+        let empty = std::env::temp_dir().join(format!("boxship-dial-{}.pem", std::process::id()));
+        std::fs::write(&empty, "no PEM").unwrap();
+        let told = |path: &Path| {
+            [certificates(path).err().unwrap().to_string(), private_key(path).err().unwrap().to_string()]
+        };
+        let [certificate, key] = told(&empty);
+        assert_eq!(certificate, format!("certificate {}: the file holds no certificate", empty.display()));
+        assert!(key.starts_with(&format!("key {}: ", empty.display())), "{key}");
+        std::fs::remove_file(&empty).unwrap();
+        let [certificate, key] = told(&empty);
+        assert!(certificate.contains("No such file") && key.contains("No such file"), "{certificate}, {key}");
     }
 }

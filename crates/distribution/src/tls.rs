@@ -8,7 +8,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
@@ -47,7 +47,8 @@ impl TlsRules {
         match &self.client {
             None => Ok(builder.with_no_client_auth()),
             Some((cert, key)) => {
-                let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
+                let secret =
+                    boxship_dial::private_key(key).map_err(|e| Error::Configuration(e.to_string()))?;
                 builder.with_client_auth_cert(certificates(cert)?, secret).map_err(|e| unreadable(cert, &e))
             }
         }
@@ -82,7 +83,7 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Error {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    boxship_dial::certificates(path).map_err(|e| unreadable(path, &e))
+    boxship_dial::certificates(path).map_err(|e| Error::Configuration(e.to_string()))
 }
 
 /// The system's authorities, read once. What can't be read of them is left out.

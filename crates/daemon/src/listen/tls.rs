@@ -1,10 +1,8 @@
 //! TLS for TCP listeners: our certificate, and if asked for, the authority that clients' must come from.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use boxship_dial::{certificates, private_key};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
@@ -20,7 +18,7 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Error> {
         .map_err(wrong)?;
     let clients = if tls.verify {
         let mut authorities = RootCertStore::empty();
-        for certificate in certificates(&tls.ca)? {
+        for certificate in certificates(&tls.ca).map_err(wrong)? {
             authorities.add(certificate).map_err(|why| wrong(format!("{}: {why}", tls.ca.display())))?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
@@ -30,20 +28,10 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Error> {
     } else {
         versions.with_no_client_auth()
     };
-    let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|why| wrong(format!("key {}: {why}", tls.key.display())))?;
-    let mut config = clients.with_single_cert(certificates(&tls.cert)?, key).map_err(wrong)?;
+    let key = private_key(&tls.key).map_err(wrong)?;
+    let mut config = clients.with_single_cert(certificates(&tls.cert).map_err(wrong)?, key).map_err(wrong)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let failed = |why: &dyn std::fmt::Display| wrong(format!("certificate {}: {why}", path.display()));
-    let all: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(|why| failed(&why))?
-        .collect::<Result<_, _>>()
-        .map_err(|why| failed(&why))?;
-    if all.is_empty() { Err(failed(&"the file holds no certificate")) } else { Ok(all) }
 }
 
 fn wrong(why: impl std::fmt::Display) -> Error {
@@ -58,7 +46,7 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     fn file(name: &str) -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/listen/testdata").join(name)
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/listen/testdata").join(name)
     }
 
     fn server(verify: bool) -> TlsAcceptor {
@@ -81,7 +69,7 @@ mod tests {
             .unwrap()
             .with_root_certificates(authorities);
         let config = if with_certificate {
-            let key = PrivateKeyDer::from_pem_file(file("client-key.pem")).unwrap();
+            let key = private_key(&file("client-key.pem")).unwrap();
             builder.with_client_auth_cert(certificates(&file("client.pem")).unwrap(), key).unwrap()
         } else {
             builder.with_no_client_auth()
