@@ -15,10 +15,10 @@ pub mod events;
 pub mod image;
 mod info;
 pub mod network;
+mod prune;
 mod reconcile;
 mod shim_link;
 pub mod spec;
-mod until;
 
 pub use config::EngineConfig;
 pub use df::DiskUsageOptions;

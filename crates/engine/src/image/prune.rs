@@ -2,36 +2,37 @@
 
 use boxship_api::Filters;
 use boxship_api::image::{DeleteResponseItem, PruneReport};
-use boxship_api::timestamp::Timestamp;
 use boxship_store::Store;
 
+use super::ImageRemoveOptions;
 use super::known::Known;
 use super::remove::Removal;
-use super::{ImageRemoveOptions, list};
 use crate::error::blocking;
-use crate::{Engine, Error, Kind, Result};
+use crate::prune::{Choice, KEYS};
+use crate::{Engine, Kind, Result};
 
-const KEYS: [&str; 4] = ["dangling", "label", "label!", "until"];
+/// Whether images with names stay.
+const DANGLING: &str = "dangling";
 
 impl Engine {
     /// `POST /images/prune`.
     pub async fn image_prune(&self, filters: &Filters) -> Result<PruneReport> {
-        filters.validate(&KEYS)?;
-        let dangling = filters.bool_or("dangling", true)?;
-        let until = until(filters)?;
+        filters.validate(&[&KEYS[..], &[DANGLING]].concat())?;
+        let dangling = filters.bool_or(DANGLING, true)?;
         let (engine, filters) = (self.clone(), filters.clone());
         let report = blocking(move || {
             let before = used(engine.store())?;
+            let choice = Choice::new(&filters)?;
             let users = engine.image_users();
             let mut deleted = Vec::new();
             for known in Known::all(engine.store())? {
                 let in_use = users.contains_key(&known.image.id.to_string());
-                if !in_use && is_wanted(engine.store(), &known, &filters, until)? {
+                if !in_use && is_wanted(engine.store(), &known, &choice)? {
                     deleted.extend(prune_one(&engine, &known, dangling));
                 }
             }
             // Fetches that were given up; those that go on are held. They are of no image that filters could choose.
-            if KEYS[1..].iter().all(|key| !filters.contains(key)) {
+            if KEYS.iter().all(|key| !filters.contains(key)) {
                 engine.store().prune_partials()?;
             }
             let reclaimed = before.saturating_sub(used(engine.store())?);
@@ -53,25 +54,14 @@ fn used(store: &Store) -> Result<u64> {
     Ok(usage.layers + usage.blobs + usage.partial)
 }
 
-fn until(filters: &Filters) -> Result<Option<Timestamp>> {
-    let mut times = filters.get("until");
-    match (times.next(), times.next()) {
-        (None, _) => Ok(None),
-        (Some(time), None) => list::until(time).map(Some),
-        (Some(_), Some(_)) => Err(Error::invalid("more than one until filter specified")),
-    }
-}
-
 /// Whether the filters admit it and nothing was made from it here.
-fn is_wanted(store: &Store, known: &Known, filters: &Filters, until: Option<Timestamp>) -> Result<bool> {
+fn is_wanted(store: &Store, known: &Known, choice: &Choice<'_>) -> Result<bool> {
     let nameless = known.image.names.is_empty() && known.image.repo_digests.is_empty();
     if nameless && !store.images().children(&known.image.id)?.is_empty() {
         return Ok(false);
     }
-    let old = until.is_none_or(|limit| known.created().is_some_and(|created| created <= limit));
-    let labels = known.labels();
-    let unwanted = filters.contains("label!") && filters.match_labels("label!", &labels);
-    Ok(old && filters.match_labels("label", &labels) && !unwanted)
+    let created = known.created().map(|created| created.to_nanos() as i64);
+    Ok(choice.admits(created, &known.labels()))
 }
 
 /// Removes an image by its names, or by its identifier when it has none. What is in use stays.

@@ -8,7 +8,7 @@ use boxship_api::network::PruneReport;
 use super::occupancy::Member;
 use super::rows::Phase;
 use super::{Network, Networks};
-use crate::until::until;
+use crate::prune::{Choice, KEYS};
 use crate::{Engine, Error, Result, error::blocking};
 
 impl Engine {
@@ -51,15 +51,13 @@ impl Engine {
 
     /// `POST /networks/prune`.
     pub async fn network_prune(&self, filters: &Filters) -> Result<PruneReport> {
-        filters.validate(&["until", "label", "label!"])?;
-        let until = until(filters)?;
+        filters.validate(&KEYS)?;
+        let choice = Choice::new(filters)?;
         let mut deleted = Vec::new();
         for network in self.inner.networks.list() {
             let kept = network.is_predefined()
                 || network.config_only
-                || until.is_some_and(|until| network.created > until)
-                || !filters.match_labels("label", &network.labels)
-                || (filters.contains("label!") && filters.match_labels("label!", &network.labels))
+                || !choice.admits(Some(network.created), &network.labels)
                 || !self.inner.networks.members(&network.id).is_empty();
             if kept {
                 continue;
