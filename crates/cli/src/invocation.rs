@@ -4,11 +4,15 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use boxship_client::Client;
+use futures_util::{FutureExt, StreamExt};
 
 use crate::credentials::Credentials;
 use crate::failure::{Failure, Result};
 use crate::flags::Parsed;
 use crate::globals::Globals;
+
+/// How many containers Docker's commands treat at the same time, where they do.
+pub const AT_ONCE: usize = 50;
 
 /// What a command's action gets.
 pub struct Invocation {
@@ -62,23 +66,25 @@ impl Invocation {
         let _ = writeln!(io::stderr(), "{}", text.as_ref());
     }
 
-    /// Runs `action` for each operand in turn, printing the operand after each success; complains about each failure
-    /// and goes on. This is how Docker's commands that take several containers behave.
-    pub async fn each<F>(&self, action: impl Fn(String) -> F) -> Result<u8>
+    /// Runs `action` for each operand, `many` at a time, printing the operand after each success, in their order;
+    /// complains about the failures in the end. This is how Docker's commands that take several containers behave.
+    pub async fn each<F>(&self, many: usize, action: impl Fn(String) -> F) -> Result<u8>
     where
         F: Future<Output = Result<()>>,
     {
-        let mut code = 0;
-        for operand in &self.parsed.operands {
-            match action(operand.clone()).await {
+        let mut failures = Vec::new();
+        let operands = futures_util::stream::iter(&self.parsed.operands);
+        let mut done = std::pin::pin!(
+            operands.map(|operand| action(operand.clone()).map(move |done| (operand, done))).buffered(many)
+        );
+        while let Some((operand, done)) = done.next().await {
+            match done {
                 Ok(()) => self.line(operand)?,
-                Err(failure) => {
-                    self.complain(failure.message());
-                    code = 1;
-                }
+                Err(failure) => failures.push(failure.message()),
             }
         }
-        Ok(code)
+        failures.iter().for_each(|failure| self.complain(failure));
+        Ok(u8::from(!failures.is_empty()))
     }
 
     /// Asks a question that is answered by `y`; anything else is no.

@@ -81,6 +81,7 @@ fn templates_print_objects_as_docker_does() {
         ("box", "{{range .Mounts}}{{println .}}{{end}}{{with .HostConfig}}{{.RestartPolicy}}{{end}}"),
         ("box", "{{range $port, $at := .NetworkSettings.Ports}}{{$port}} {{$at}}{{end}}"),
         ("box", "{{.Config.Healthcheck}} {{.Config.Volumes}} {{.Config.OnBuild}} {{.HostConfig.Init}}"),
+        ("box", "{{.Config}}"),
         ("box", "{{.GraphDriver.Name}} {{json .HostConfig.RestartPolicy}}"),
         ("busybox", "{{.RootFS}} {{.Config.Cmd}} {{.Config.ExposedPorts}}"),
         ("net", "{{.IPAM}} {{.Containers}} {{.Labels}} {{.Options}}"),
@@ -149,4 +150,26 @@ fn top_has_the_columns_of_ps() {
         }
     }
     host.boxship(["rm", "-f", "box"]).ok();
+}
+
+#[test]
+fn several_containers_are_stopped_at_once() {
+    let host = host();
+    for name in ["box1", "box2", "box3"] {
+        // The first process of a container isn't ended by a signal that it doesn't catch.
+        host.boxship(["run", "-d", "--name", name, "busybox", "sleep", "1000"]).ok();
+    }
+    let ran = host.boxship(["stop", "-t", "5", "box1", "nosuch", "box2", "box3"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, "box1\nbox2\nbox3\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("No such container: nosuch"), "{}", ran.stderr);
+    let told = ["events", "--since", "1h", "--until", "0s", "-f", "event=kill", "-f", "event=die"];
+    let told = host.boxship([&told[..], &["--format", "{{.Action}} {{.Actor.Attributes.signal}}"]].concat());
+    let first: Vec<&str> = told.ok().lines().take(3).collect();
+    assert_eq!(
+        first,
+        ["kill 15", "kill 15", "kill 15"],
+        "all are asked before one has ended:\n{}",
+        told.stdout
+    );
+    host.boxship(["rm", "box1", "box2", "box3"]).ok();
 }

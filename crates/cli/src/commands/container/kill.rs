@@ -7,7 +7,7 @@ use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::Result;
 use crate::flags::Flag;
-use crate::invocation::Invocation;
+use crate::invocation::{AT_ONCE, Invocation};
 
 /// `kill`.
 pub const KILL: Command = Command {
@@ -26,7 +26,7 @@ async fn kill(invocation: &Invocation) -> Result<u8> {
     let client = invocation.client().await?;
     let query = Query::new().maybe("signal", invocation.parsed.filled("signal"));
     invocation
-        .each(|name| {
+        .each(AT_ONCE, |name| {
             let query = query.clone();
             async move { Ok(client.command(&path(&name, "kill"), query).await?) }
         })

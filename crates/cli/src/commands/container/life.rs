@@ -7,7 +7,7 @@ use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::failure::Result;
 use crate::flags::{Flag, integer};
-use crate::invocation::Invocation;
+use crate::invocation::{AT_ONCE, Invocation};
 
 const STOPPING: &[Flag] = &[
     Flag::value("signal", "string", "Signal that asks it to stop").short('s'),
@@ -63,8 +63,10 @@ async fn each(invocation: &Invocation, what: &'static str) -> Result<u8> {
     let client = invocation.client().await?;
     let parsed = &invocation.parsed;
     let query = Query::new().maybe("signal", parsed.filled("signal")).maybe("t", parsed.number("timeout"));
+    // A restart keeps to the order: what is named first may be needed by what follows.
+    let many = if what == "restart" { 1 } else { AT_ONCE };
     invocation
-        .each(|name| {
+        .each(many, |name| {
             let query = query.clone();
             async move { Ok(client.command(&path(&name, what), query).await?) }
         })

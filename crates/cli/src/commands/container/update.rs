@@ -56,17 +56,22 @@ async fn update(invocation: &Invocation) -> Result<u8> {
         parsed.text("restart").map_or(Ok(Default::default()), restart::parse).map_err(Failure::new)?;
     let change = UpdateConfig { resources, restart_policy };
     let client = invocation.client().await?;
-    invocation
-        .each(|name| {
-            let change = &change;
+    let warnings = std::sync::Mutex::new(Vec::new());
+    let code = invocation
+        .each(1, |name| {
+            let (change, warnings) = (&change, &warnings);
             async move {
                 let answer: UpdateResponse =
                     client.post(&path(&name, "update"), Query::new(), change).await?;
-                for warning in answer.warnings.unwrap_or_default() {
-                    invocation.complain(warning);
-                }
+                let mut warnings = warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                warnings.extend(answer.warnings.unwrap_or_default());
                 Ok(())
             }
         })
-        .await
+        .await?;
+    // Docker prints them among the output, after it.
+    for warning in warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        invocation.line(warning)?;
+    }
+    Ok(code)
 }

@@ -27,7 +27,7 @@ async fn rm(invocation: &Invocation) -> Result<u8> {
     let storage = storage(invocation)?;
     let all = invocation.parsed.on("all");
     invocation
-        .each(|operand| {
+        .each(1, |operand| {
             let removed = remove(&storage, &operand, all);
             async move { removed }
         })
