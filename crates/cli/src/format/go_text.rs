@@ -4,7 +4,8 @@
 
 use super::json::Json;
 
-/// The structs that people print, by their fields in Go's order; a `?` marks a field that JSON may leave out.
+/// The structs that people print, by their fields in Go's order; after a `?` stands what Go prints for a field that
+/// JSON leaves out.
 const STRUCTS: &[&[&str]] = &[
     &["HostIp", "HostPort"],
     &["Name", "MaximumRetryCount"],
@@ -25,6 +26,34 @@ const STRUCTS: &[&[&str]] = &[
     ],
     &["Type", "Name?", "Source", "Destination", "Driver?", "Mode", "RW", "Propagation"],
     &["PathOnHost", "PathInContainer", "CgroupPermissions"],
+    &[
+        "Hostname",
+        "Domainname",
+        "User",
+        "AttachStdin",
+        "AttachStdout",
+        "AttachStderr",
+        "ExposedPorts?",
+        "Tty",
+        "OpenStdin",
+        "StdinOnce",
+        "Env",
+        "Cmd",
+        "Healthcheck?",
+        "ArgsEscaped?false",
+        "Image",
+        "Volumes",
+        "WorkingDir",
+        "Entrypoint",
+        "NetworkDisabled?false",
+        "MacAddress?",
+        "OnBuild",
+        "Labels",
+        "StopSignal?",
+        "StopTimeout?",
+        "Shell?[]",
+    ],
+    &["Volume", "Network", "Authorization", "Log"],
     &["Data", "Name"],
     &["Type", "Layers"],
     &["Driver", "Options", "Config"],
@@ -78,17 +107,21 @@ pub fn print(json: &Json, name: &str, pointer: &dyn Fn(&str) -> bool) -> String 
 /// Whether an object has the fields of a struct and no others.
 fn is_one(pairs: &[(String, Json)], fields: &[&str]) -> bool {
     let has = |field: &str| pairs.iter().any(|(key, _)| key == field);
-    let known = |key: &str| fields.iter().any(|field| field.trim_end_matches('?') == key);
-    fields.iter().all(|field| field.ends_with('?') || has(field))
+    let known = |key: &str| fields.iter().any(|field| name_and_default(field).0 == key);
+    fields.iter().all(|field| field.contains('?') || has(field))
         && pairs.iter().all(|(key, value)| known(key) || matches!(value, Json::Unwritten(_)))
 }
 
+fn name_and_default(field: &str) -> (&str, &str) {
+    field.split_once('?').unwrap_or((field, ""))
+}
+
 fn value(json: &Json, field: &str, pointer: &dyn Fn(&str) -> bool) -> String {
-    let name = field.trim_end_matches('?');
+    let (name, default) = name_and_default(field);
     match json.get(name) {
         Some(value) => print(value, name, pointer),
         None if pointer(name) || MAPS.contains(&name) => print(&Json::Null, name, pointer),
-        None => String::new(),
+        None => default.into(),
     }
 }
 
