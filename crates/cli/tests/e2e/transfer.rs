@@ -194,6 +194,58 @@ fn a_full_disk_gives_back_what_it_took() {
     host.start_daemon();
 }
 
+/// What `GET /system/df` tells, summed up, is what the disk says: after a load, a pull, a container that wrote, and with
+/// the half of a pull that was cut.
+#[test]
+fn every_byte_is_accounted_for() {
+    const NEAR: u64 = 1 << 20;
+    let host = crate::host();
+    let mut way = Way::new(&host);
+    let check = |when: &str| {
+        let mut last = (0, 0);
+        eventually(&format!("{when}: what is told is what is taken"), || {
+            last = (told(&host), taken(&host));
+            let near = last.0.abs_diff(last.1) < NEAR;
+            if !near {
+                eprintln!("{when}: told {}, taken {}", last.0, last.1);
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            near
+        });
+    };
+    check("loaded");
+    way.import(&host);
+    host.run(&format!("push -q {NAME}")).ok();
+    check("pushed");
+    host.run("run --name wrote busybox dd if=/dev/urandom of=/data bs=1M count=8").ok();
+    check("written");
+    host.run(&format!("rmi {NAME}")).ok();
+    check("removed");
+    way.open(&host, SIZE / 2);
+    let mut pull = start(&host, "pull");
+    eventually("half of it is here", || fetched(&host) > SIZE / 4);
+    pull.kill().unwrap();
+    pull.wait().unwrap();
+    check("cut");
+    assert!(told(&host) > SIZE / 4);
+    way.open(&host, ALL);
+    host.run(&format!("pull -q {NAME}")).ok();
+    check("pulled");
+}
+
+/// The sum of what the daemon tells of its disk.
+fn told(host: &Host) -> u64 {
+    let socket = host.socket();
+    let asked = format!("curl -sS --unix-socket '{}' http://boxship/v1.51/system/df", socket.display());
+    let ran = host.home().shell(&asked);
+    let usage: serde_json::Value = serde_json::from_str(ran.ok()).unwrap();
+    let sum = |list: &str, size: &str| -> u64 {
+        let items = usage[list].as_array().map(Vec::as_slice).unwrap_or_default();
+        items.iter().filter_map(|item| item[size].as_u64()).sum()
+    };
+    usage["LayersSize"].as_u64().unwrap() + sum("Containers", "SizeRw") + sum("BoxshipOthers", "Size")
+}
+
 /// Bytes below the data root.
 fn taken(host: &Host) -> u64 {
     let told = host.home().shell(&format!("du -s -B1 '{}' | cut -f1", host.data_root().display()));
