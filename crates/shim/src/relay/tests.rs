@@ -294,6 +294,9 @@ fn silent_datagram_clients_are_forgotten() {
 
 #[test]
 fn a_port_asked_twice_keeps_its_socket_and_a_removed_one_is_free() {
+    // Free for us: nobody else is in this network.
+    boxship_sys::namespace::unshare(boxship_sys::namespace::Kind::Network.flag()).unwrap();
+    boxship_sys::namespace::bring_loopback_up().unwrap();
     let (first, mut relays, host) = server();
     let second = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = second.local_addr().unwrap();

@@ -15,6 +15,8 @@ mod terminal;
 
 use std::{panic, process::ExitCode};
 
+use boxship_sys::namespace;
+
 type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
@@ -26,6 +28,9 @@ fn main() -> ExitCode {
         _ => {}
     }
     assert!(rustix::process::geteuid().is_root(), "containers are made by root: run these tests as root");
+    // A port that was given back stays free: nobody else is in this network.
+    namespace::unshare(namespace::Kind::Network.flag()).unwrap();
+    namespace::bring_loopback_up().unwrap();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let tests = [
         life::TESTS,
