@@ -6,7 +6,7 @@
 //!
 //! Nobody else's table, chain or rule is ever touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
@@ -22,14 +22,17 @@ use crate::{Error, Result};
 mod elements;
 mod endings;
 mod flows;
+mod former;
 mod honest;
 mod last_resort;
 mod others;
 mod pair;
+mod program;
 mod surroundings;
 mod table;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod watch;
 
 use elements::Route;
@@ -37,7 +40,7 @@ use endings::Endings;
 use last_resort::LastResort;
 use others::Others;
 use pair::Pair;
-use table::Shape;
+use wanted::{Shape, Wanted, elements_of};
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,16 +95,6 @@ struct State {
     fixed: Vec<Option<Vec<Vec<u8>>>>,
 }
 
-/// What the table should hold.
-#[derive(Clone, Debug, Default)]
-struct Wanted {
-    networks: BTreeMap<String, Network>,
-    /// For each route pairs of the host's port and the container's.
-    routes: BTreeMap<Route, BTreeSet<(u16, u16)>>,
-    /// What isn't forwarded between interfaces that are none of ours.
-    others: Others,
-}
-
 /// Addresses that no network can have: the table drops them everywhere but on the private pair of links by which `[::1]`
 /// leads to published ports.
 pub const RESERVED: ipnet::Ipv6Net = pair::NET;
@@ -118,7 +111,10 @@ impl Firewall {
         // What an earlier daemon knew of the time before it is in its table.
         let wanted = Wanted { others: Others::read(&connection, table)?, ..Wanted::default() };
         let state = State { wanted, made: false, fixed: Vec::new() };
-        let last_resort = LastResort::open(table);
+        let last_resort = LastResort::open(table)?;
+        if let Err(error) = former::remove_policies(table) {
+            tracing::warn!(%error, "IPsec policies of a former version are left");
+        }
         let links = Connection::open(Protocol::Route)?;
         Ok(Self {
             table: table.to_owned(),
@@ -144,10 +140,14 @@ impl Firewall {
         wanted.add(ports)?;
         let mut state = self.state();
         wanted.others = state.wanted.others.clone();
+        wanted.marked = state.wanted.marked;
         let before = std::mem::replace(&mut state.wanted, wanted);
         match self.rebuild(&mut state) {
             Ok(()) => {
                 self.last_resort.set(state.wanted.networks.values());
+                if let Err(error) = self.last_resort.forget_others(state.wanted.networks.values()) {
+                    tracing::warn!(%error, "programs of an earlier daemon are left on bridges");
+                }
                 Ok(())
             }
             Err(error) => {
@@ -160,6 +160,15 @@ impl Firewall {
     /// Adds or changes a network.
     pub fn set_network(&self, network: &Network) -> Result<()> {
         self.turn_network(&network.bridge, Some(network))
+    }
+
+    /// Sees to it that what keeps networks closed while the table is missing is on their bridges: to be called when a
+    /// bridge was made, before anything is plugged in.
+    pub fn secure(&self) {
+        let state = self.state();
+        if state.made {
+            self.last_resort.set(state.wanted.networks.values());
+        }
     }
 
     /// Takes a network away.
@@ -230,7 +239,7 @@ impl Firewall {
             pair.remove(&self.links)?;
         }
         self.last_resort.set([]);
-        Ok(())
+        self.last_resort.forget_others([])
     }
 
     /// Changes the routes of these ports, or nothing. Costs what they are, however many others there are.
@@ -262,7 +271,7 @@ impl Firewall {
         let done = if self.shape(&state.wanted) == shape {
             self.turn(&mut state, of(before.as_ref()), of(network))
         } else {
-            // The first or the last network with IPv6.
+            // The first or the last network with IPv6, or with a subnet of such a length.
             self.rebuild(&mut state)
         };
         if done.is_err() {
@@ -293,6 +302,7 @@ impl Firewall {
     /// The whole table in one transaction.
     fn rebuild(&self, state: &mut State) -> Result<()> {
         let pair = Pair::of(&self.table);
+        state.wanted.marked = state.wanted.marked || self.is_mark_asked().unwrap_or(true);
         let shape = self.shape(&state.wanted);
         let was_there = pair.exists(&self.links)?;
         let out = shape.pair.as_ref().map(|pair| pair.ensure(&self.links, shape.localhost6)).transpose()?;
@@ -334,9 +344,7 @@ impl Firewall {
 
     fn shape(&self, wanted: &Wanted) -> Shape {
         let honest = self.mode == Mode::Honest;
-        let localhost6 = wanted.subnets().iter().any(|subnet| subnet.addr().is_ipv6());
-        let pair = (honest || localhost6).then(|| Pair::of(&self.table));
-        Shape { guarded: wanted.others.families(), pair, honest, localhost6 }
+        wanted.shape(honest, Pair::of(&self.table))
     }
 
     /// Every element that the table should have, those of a set together.
@@ -353,106 +361,9 @@ impl Firewall {
     }
 }
 
-impl Wanted {
-    /// Adds ports; a host's port leads to one place only.
-    fn add(&mut self, ports: &[Published]) -> Result<()> {
-        for port in ports {
-            // A relay from IPv6 to IPv4 is known, so that internal networks are kept from it.
-            if port.host_address.is_ipv4() && port.address.is_ipv6() {
-                let (from, to) = (port.host_address, port.address);
-                return Err(Error::Invalid(format!(
-                    "cannot publish {from} to {to}: not the same IP version"
-                )));
-            }
-            if self.others(port) {
-                return Err(Error::PortInUse {
-                    address: std::net::SocketAddr::new(port.host_address, port.host_port).to_string(),
-                    protocol: port.protocol.name(),
-                });
-            }
-            self.routes.entry(Route::from(port)).or_default().insert((port.host_port, port.port));
-        }
-        Ok(())
-    }
-
-    /// Whether the host's port of the same address leads elsewhere.
-    fn others(&self, port: &Published) -> bool {
-        let lowest = std::net::Ipv4Addr::UNSPECIFIED.into();
-        let from = Route { address: lowest, ..Route::from(port) };
-        self.routes
-            .range(from..)
-            .take_while(|(route, _)| {
-                (route.protocol, route.host_address) == (port.protocol, port.host_address)
-            })
-            .filter_map(|(route, ports)| {
-                let (_, inside) = ports.range((port.host_port, 0)..=(port.host_port, u16::MAX)).next()?;
-                Some((route.address, *inside))
-            })
-            .any(|to| to != (port.address, port.port))
-    }
-
-    fn published(&self) -> Vec<Published> {
-        let bridge_of = |address| {
-            let networks = self.networks.values();
-            let mut at =
-                networks.filter(|network| network.subnets.iter().any(|subnet| subnet.contains(&address)));
-            at.next().map(|network| network.bridge.clone()).unwrap_or_default()
-        };
-        let of_route = |(route, ports): (&Route, &BTreeSet<(u16, u16)>)| -> Vec<Published> {
-            let one = |(host_port, port): &(u16, u16)| Published {
-                protocol: route.protocol,
-                host_address: route.host_address,
-                host_port: *host_port,
-                address: route.address,
-                port: *port,
-                bridge: bridge_of(route.address),
-            };
-            ports.iter().map(one).collect()
-        };
-        self.routes.iter().filter(|(route, _)| !route.is_relayed()).flat_map(of_route).collect()
-    }
-
-    fn subnets(&self) -> Vec<IpNet> {
-        self.networks.values().flat_map(|network| network.subnets.iter().copied()).collect()
-    }
-
-    /// These routes alone.
-    fn only(&self, routes: &BTreeSet<Route>) -> Wanted {
-        let known = routes.iter().filter_map(|route| Some((*route, self.routes.get(route)?.clone())));
-        Wanted { routes: known.collect(), ..Wanted::default() }
-    }
-
-    fn remove(&mut self, ports: &[Published]) {
-        for port in ports {
-            let route = Route::from(port);
-            let Some(known) = self.routes.get_mut(&route) else { continue };
-            known.remove(&(port.host_port, port.port));
-            if known.is_empty() {
-                self.routes.remove(&route);
-            }
-        }
-    }
-}
-
 /// Those whose packets the table carries: only they have flows of its making.
 fn translated(ports: &[Published]) -> Vec<Published> {
     ports.iter().filter(|port| !Route::from(*port).is_relayed()).cloned().collect()
-}
-
-/// The elements of routes in a table of that shape.
-fn elements_of(shape: &Shape, wanted: &Wanted, routes: &BTreeSet<Route>) -> Vec<Element> {
-    let mut found = Vec::new();
-    for (route, ports) in routes.iter().filter_map(|route| Some((route, wanted.routes.get(route)?))) {
-        let elements = elements::of_route(route, ports);
-        if shape.honest {
-            found.extend(elements::asked(&elements));
-        }
-        if shape.localhost6 {
-            found.extend(elements::at_localhost(route, &elements));
-        }
-        found.extend(elements);
-    }
-    found
 }
 
 /// The kernel's table isn't what it was when we left it.

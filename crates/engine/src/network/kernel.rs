@@ -133,6 +133,9 @@ impl Kernel {
                     return Err(foreign_daemon(&bridge.link));
                 }
                 self.links()?.ensure_bridge(&self.bridge_of(network, bridge))?;
+                if let Ok(Some(table)) = self.firewall() {
+                    table.secure();
+                }
                 if self.forwards && !network.internal { self.forward(network) } else { Ok(()) }
             }
             Driver::Macvlan(Macvlan { parent, .. }) | Driver::Ipvlan(Ipvlan { parent, .. }) => {

@@ -9,7 +9,7 @@ use super::Network;
 use super::pair::NEAR;
 use super::table::{
     ASKED, ASKED_AT, BRIDGES, CHECKED, INTERNAL, LOCALHOST, MASQUERADED, MEMBERS, NEIGHBOURS, OPENED, PORTS,
-    PORTS_AT, RANGES, RANGES_AT, RELAYED, RELAYED_AT, SUBNETS, UNPROTECTED, of,
+    PORTS_AT, RANGES, RANGES_AT, RELAYED, RELAYED_AT, SUBNETS, UNPROTECTED, of, of_length,
 };
 use crate::nft::rule::Family;
 use crate::nft::set::{Element, Key};
@@ -86,7 +86,11 @@ pub(crate) fn of_network(network: &Network) -> Vec<Element> {
             Family::V6 => network.masquerade6,
         };
         elements.push(member(&network.bridge, family, subnet));
-        elements.push(range(of(SUBNETS, family), subnet));
+        let length = (family, subnet.prefix_len());
+        let first = bytes_of(subnet.network());
+        let member = bridge().part(&first).done();
+        elements.push(Element::new(of_length(MEMBERS, length), member));
+        elements.push(Element::new(of_length(SUBNETS, length), first));
         if masqueraded && !network.internal {
             elements.push(range(of(MASQUERADED, family), subnet));
         }
@@ -243,9 +247,13 @@ mod tests {
 
     #[test]
     fn a_subnet_at_the_end_of_the_address_space_has_no_end() {
-        let network = Network { subnets: vec!["255.255.255.0/24".parse().unwrap()], ..Network::default() };
+        let network = Network {
+            subnets: vec!["255.255.255.0/24".parse().unwrap()],
+            masquerade4: true,
+            ..Network::default()
+        };
         let elements = of_network(&network);
-        let subnet = elements.iter().find(|element| element.set == "subnets4").unwrap();
+        let subnet = elements.iter().find(|element| element.set == "masqueraded4").unwrap();
         assert_eq!(subnet.end, None);
     }
 }

@@ -4,7 +4,7 @@
 use boxship_sys::Errno;
 
 use super::Firewall;
-use super::table::SEEN;
+use super::table::OURS;
 use crate::nft::object::TableFamily;
 use crate::nft::read::{self, BaseChain};
 use crate::ports::Published;
@@ -36,8 +36,7 @@ impl Firewall {
         let rules = read::rules(&self.connection, family, &chain.table)?;
         let bridges: Vec<String> = self.state().wanted.networks.keys().cloned().collect();
         let named = |bridge: &String| rules.iter().any(|rule| tells(rule, bridge.as_bytes(), 1));
-        // Once as what is looked for, once as the bits that count.
-        let marked = rules.iter().any(|rule| tells(rule, &SEEN.to_ne_bytes(), 2));
+        let marked = rules.iter().any(|rule| asks_for_mark(rule));
         Ok(marked || (!bridges.is_empty() && bridges.iter().all(named)))
     }
 
@@ -49,10 +48,10 @@ impl Firewall {
         };
         let command = if has("DOCKER-USER")? {
             let program = if chain.family == "ip6" { "ip6tables" } else { "iptables" };
-            format!("{program} -I DOCKER-USER -m mark --mark {SEEN:#x}/{SEEN:#x} -j ACCEPT")
+            format!("{program} -I DOCKER-USER -m mark --mark {OURS:#x}/{OURS:#x} -j ACCEPT")
         } else {
             format!(
-                "nft insert rule {} {} {} meta mark and {SEEN:#x} == {SEEN:#x} accept",
+                "nft insert rule {} {} {} meta mark and {OURS:#x} == {OURS:#x} accept",
                 chain.family, chain.table, chain.name
             )
         };
@@ -65,6 +64,30 @@ impl Firewall {
             "accept there what bears this daemon's mark; its own rules still hold (`{command}`{ufw}); \
              what leaves by another's bridge bears none"
         ))
+    }
+
+    /// Whether a rule beside a chain for what is forwarded asks for our mark. Rules of the older iptables can't be read:
+    /// where it is in use they may.
+    pub(super) fn is_mark_asked(&self) -> Result<bool> {
+        for names in ["ip_tables_names", "ip6_tables_names"] {
+            if std::fs::read_to_string(format!("/proc/thread-self/net/{names}"))
+                .is_ok_and(|names| !names.is_empty())
+            {
+                return Ok(true);
+            }
+        }
+        let mut tables: Vec<(TableFamily, String)> = Vec::new();
+        for chain in self.filters()?.into_iter().filter(|chain| chain.hook == FORWARD) {
+            let table = family_of(&chain).map(|family| (family, chain.table));
+            tables.extend(table.filter(|table| !tables.contains(table)));
+        }
+        for (family, table) in tables {
+            let rules = read::rules(&self.connection, family, &table)?;
+            if rules.iter().any(|rule| asks_for_mark(rule)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Tells the way of a packet on this host. `relayed`: the ports that programs listen for and relay.
@@ -96,14 +119,20 @@ impl Firewall {
         })
     }
 
-    /// Filtering base chains of others, in the order in which packets meet them.
-    fn foreign_chains(&self) -> Result<Vec<BaseChain>> {
+    /// Filtering base chains of others.
+    fn filters(&self) -> Result<Vec<BaseChain>> {
         let mut chains = match read::base_chains(&self.connection) {
             // No nftables, no chains.
             Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => Vec::new(),
             done => done?,
         };
         chains.retain(|chain| chain.table != self.table && chain.kind == "filter");
+        Ok(chains)
+    }
+
+    /// The same in the order in which packets meet them; they don't drop where that is settled.
+    fn foreign_chains(&self) -> Result<Vec<BaseChain>> {
+        let mut chains = self.filters()?;
         chains.sort_by_key(|chain| chain.priority);
         for chain in chains.iter_mut().filter(|chain| chain.hook == FORWARD && chain.drops) {
             chain.drops = !self.is_settled(chain)?;
@@ -146,6 +175,11 @@ fn family_of(chain: &BaseChain) -> Option<TableFamily> {
         "ip6" => Some(TableFamily::Ip6),
         _ => None,
     }
+}
+
+/// Whether a rule looks for our mark: once as what is looked for, once as the bits that count.
+pub(super) fn asks_for_mark(rule: &[u8]) -> bool {
+    tells(rule, &OURS.to_ne_bytes(), 2)
 }
 
 /// Whether a rule contains a value so many times.

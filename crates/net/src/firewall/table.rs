@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::pair::{FAR, NEAR, PREFIX, Pair, ZONE};
+use super::pair::{FAR, NEAR, PREFIX, ZONE};
+use super::program::SEEN;
+use super::wanted::Shape;
 use crate::nft::object::{Base, Chain, Hook, Kind};
 use crate::nft::rule::{DNAT, Family, Field, INVALID, KNOWN, NEW, Rule, Verdict, interface_name};
 use crate::nft::set::{Part, Set};
 
-/// Says "this packet is of a network, and this table decides about it" from before routing to the end of the forward
-/// hook: what guards against a missing table looks for it, and one rule of another program lets all such packets pass
-/// its own drops. No other bit of the mark is touched.
-pub(crate) const SEEN: u32 = 1 << 13;
+/// Says "this packet is of a network, and this table decides about it" to others' rules for what is forwarded: one rule
+/// of another program lets all such packets pass its own drops. No other bit of the mark is touched.
+pub(crate) const OURS: u32 = 1 << 13;
 
 /// Says "the host's own rules let the packet in" from the end of the input hook to the copying behind it, see
 /// [`super::honest`].
@@ -38,9 +39,14 @@ pub(crate) fn of(name: &str, family: Family) -> String {
     format!("{name}{}", if family == Family::V4 { '4' } else { '6' })
 }
 
-/// Bridge and subnet.
+/// Name of the set of subnets of one length.
+pub(crate) fn of_length(name: &str, (family, length): (Family, u8)) -> String {
+    format!("{}_{length}", of(name, family))
+}
+
+/// Bridge and subnet. There is one for all lengths, and one for each length, which is looked up more quickly.
 pub(crate) const MEMBERS: &str = "members";
-/// All subnets.
+/// Subnets of one length.
 pub(crate) const SUBNETS: &str = "subnets";
 /// Subnets whose outgoing packets take the host's address.
 pub(crate) const MASQUERADED: &str = "masqueraded";
@@ -71,30 +77,6 @@ pub(crate) const RELAYED: &str = "relayed";
 /// The same for one address.
 pub(crate) const RELAYED_AT: &str = "relayed_at";
 
-/// How a table is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Families that forward for containers only: others' packets are dropped.
-    pub(crate) guarded: BTreeSet<Family>,
-    /// The private pair of links, if it is needed.
-    pub(crate) pair: Option<Pair>,
-    /// What comes by the pair was let in by the host's own rules, and nothing else is translated (honest mode).
-    pub(crate) honest: bool,
-    /// `[::1]` leads to published ports too.
-    pub(crate) localhost6: bool,
-}
-
-impl Shape {
-    /// The link by which packets come back, for a chain that is about it.
-    fn back(&self) -> Option<&str> {
-        self.pair.as_ref().map(|pair| pair.back.as_str())
-    }
-
-    fn admitted_from(&self) -> Option<&str> {
-        self.back().filter(|_| self.honest)
-    }
-}
-
 /// The sets and maps.
 pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
     let plain = |name: &str, key: &[Part]| Set {
@@ -118,7 +100,10 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
         let address = Part::Address(family);
         let interval = |name: &str, key: &[Part]| Set { interval: true, ..plain(&of(name, family), key) };
         sets.push(interval(MEMBERS, &[Part::Interface, address]));
-        sets.push(interval(SUBNETS, &[address]));
+        for length in shape.lengths.iter().filter(|(of, _)| *of == family) {
+            sets.push(plain(&of_length(MEMBERS, *length), &[Part::Interface, address]));
+            sets.push(plain(&of_length(SUBNETS, *length), &[address]));
+        }
         sets.push(interval(MASQUERADED, &[address]));
         let everywhere = [Part::L4proto, Part::Port];
         let at = [address, Part::L4proto, Part::Port];
@@ -145,9 +130,12 @@ pub(crate) fn sets(shape: &Shape) -> Vec<Set> {
 
 /// The chains, those that are jumped to before those that jump.
 pub(crate) fn chains(shape: &Shape) -> Vec<Chain> {
-    let mut chains = vec![guard(shape), publish(), seen(), arriving(shape), from_internal(), input(), ours()];
+    let mut chains = vec![from_network(shape), by_bridge(shape), guard(shape), publish(), arriving(shape)];
+    chains.extend([from_internal(), input(), ours(shape)]);
     chains.extend(shape.admitted_from().map(admitted));
-    chains.extend([forward(&shape.guarded), forwarded(), output(shape), leaving(shape)]);
+    chains.push(forward(shape));
+    chains.extend(shape.marked.then(forwarded));
+    chains.extend([output(shape), leaving(shape)]);
     chains
 }
 
@@ -155,9 +143,11 @@ fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
     Some(Base { kind, hook, priority })
 }
 
-/// Before connection tracking: addresses that cannot honestly be there.
+/// Before connection tracking: addresses that cannot honestly be there. Every packet that the host receives comes here:
+/// the rules are in the order in which most packets need the fewest.
 fn guard(shape: &Shape) -> Chain {
-    let mut rules = vec![Rule::new().arrived_by("lo").accept()];
+    let mut rules = vec![Rule::new().by_loopback().accept()];
+    rules.push(from_bridge().verdict(Verdict::Jump("by_bridge")));
     if let Some(pair) = &shape.pair {
         let far =
             Rule::of(Family::V6).arrived_by(&pair.back).equals(Field::Source(Family::V6), &FAR.octets());
@@ -165,42 +155,111 @@ fn guard(shape: &Shape) -> Chain {
         rules.push(Rule::new().arrived_by(&pair.out).accept());
         rules.push(Rule::new().arrived_by(&pair.back).accept());
         for field in [Field::Source(Family::V6), Field::Destination(Family::V6)] {
-            let mut prefix = NEAR.octets();
-            prefix[8..].fill(0);
-            rules.push(Rule::of(Family::V6).prefixed(field, &prefix, PREFIX).drop());
+            rules.push(stand_ins(field).drop());
         }
     }
     for family in Family::BOTH {
         let (source, destination) = (Field::Source(family), Field::Destination(family));
-        let (loopback, prefix) = match family {
-            Family::V4 => (vec![127, 0, 0, 0], 8),
-            Family::V6 => (loopback6(), 128),
-        };
-        rules.push(
-            Rule::of(family).prefixed(destination, &loopback, prefix).drop().comment("loopback from outside"),
-        );
-        rules.push(Rule::of(family).prefixed(source, &loopback, prefix).drop());
+        rules.push(of_loopback(family, destination).drop().comment("loopback from outside"));
+        rules.push(of_loopback(family, source).drop());
         if family == Family::V6 {
-            // Neighbour discovery: link-local sources, and none at all while an address is probed. Neither is forwarded.
-            rules.push(Rule::of(family).prefixed(source, &link_local(), 10).accept());
-            rules.push(Rule::of(family).equals(source, &[0; 16]).accept());
+            rules.extend(neighbour_discovery());
         }
-        rules.push(
-            Rule::of(family)
-                .within(&[Field::InName], CHECKED)
-                .outside(&[Field::InName, source], &of(MEMBERS, family))
-                .drop()
-                .comment("a source that is not of its network"),
-        );
-        rules.push(
-            Rule::of(family)
-                .outside(&[Field::InName], BRIDGES)
-                .within(&[source], &of(SUBNETS, family))
-                .drop()
-                .comment("a container's source from elsewhere"),
-        );
+        for length in shape.lengths.iter().filter(|(of, _)| *of == family) {
+            let container =
+                Rule::of(family).within_prefix(&[source], length.1.into(), &of_length(SUBNETS, *length));
+            rules.push(container.drop().comment("a container's source from elsewhere"));
+        }
+        if family == Family::V4 {
+            rules.push(Rule::of(family).accept());
+        }
     }
     Chain { name: "guard", base: base(Kind::Filter, Hook::Prerouting, -300), rules }
+}
+
+/// What comes by a bridge, of whosoever: from a network's with a source of the network, which is nearly all of it, or
+/// not.
+fn by_bridge(shape: &Shape) -> Chain {
+    let mut rules = Vec::new();
+    for length in &shape.lengths {
+        let fields = [Field::InName, Field::Source(length.0)];
+        let member = Rule::of(length.0).within_prefix(&fields, length.1.into(), &of_length(MEMBERS, *length));
+        rules.push(member.verdict(Verdict::Goto("from_network")));
+    }
+    for family in Family::BOTH {
+        rules.push(of_loopback(family, Field::Destination(family)).drop().comment("loopback from outside"));
+        rules.push(of_loopback(family, Field::Source(family)).drop());
+    }
+    if shape.pair.is_some() {
+        rules
+            .extend([Field::Source(Family::V6), Field::Destination(Family::V6)].map(|f| stand_ins(f).drop()));
+    }
+    rules.extend(neighbour_discovery());
+    let checked = Rule::new().within(&[Field::InName], CHECKED);
+    rules.push(checked.drop().comment("a source that is not of its network"));
+    rules.push(Rule::new().within(&[Field::InName], BRIDGES).verdict(Verdict::Goto("from_network")));
+    Chain { name: "by_bridge", base: None, rules }
+}
+
+/// From a network, with a source that may be there. The program on its bridge keeps it from being forwarded
+/// ([`super::program`]); that is undone here.
+fn from_network(shape: &Shape) -> Chain {
+    const HOST: u8 = 0;
+    const MULTICAST: u8 = 2;
+    let mut rules: Vec<Rule> = Family::BOTH
+        .map(|family| of_loopback(family, Field::Destination(family)).drop().comment("loopback from outside"))
+        .into();
+    if shape.pair.is_some() {
+        rules.push(stand_ins(Field::Destination(Family::V6)).drop());
+    }
+    for family in Family::BOTH {
+        let (multicast, prefix) = multicast(family);
+        let for_one = Rule::of(family).packet_type(MULTICAST).not_prefixed(
+            Field::Destination(family),
+            multicast,
+            prefix,
+        );
+        rules.push(for_one.set_packet_type(HOST).accept());
+    }
+    rules
+        .push(Rule::new().set_priority(SEEN).accept().comment("bridged frames come here before the program"));
+    Chain { name: "from_network", base: None, rules }
+}
+
+/// `iifkind "bridge"`: dear look-ups of names are for those alone.
+fn from_bridge() -> Rule {
+    Rule::new().equals(Field::InKind, &interface_name("bridge"))
+}
+
+/// The stand-ins of `::1`, see [`super::pair`].
+fn stand_ins(field: Field) -> Rule {
+    let mut prefix = NEAR.octets();
+    prefix[8..].fill(0);
+    Rule::of(Family::V6).prefixed(field, &prefix, PREFIX)
+}
+
+fn of_loopback(family: Family, field: Field) -> Rule {
+    match family {
+        Family::V4 => Rule::of(family).prefixed(field, &[127, 0, 0, 0], 8),
+        Family::V6 => Rule::of(family).prefixed(field, &loopback6(), 128),
+    }
+}
+
+/// Link-local sources, and none at all while an address is probed. Neither is forwarded.
+fn neighbour_discovery() -> [Rule; 2] {
+    let source = Field::Source(Family::V6);
+    [
+        Rule::of(Family::V6).prefixed(source, &link_local(), 10).accept(),
+        Rule::of(Family::V6).equals(source, &[0; 16]).accept(),
+    ]
+}
+
+/// Addresses of many.
+fn multicast(family: Family) -> (&'static [u8], u32) {
+    match family {
+        Family::V4 => (&[224, 0, 0, 0], 4),
+        Family::V6 => (&[0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 8),
+    }
 }
 
 fn loopback6() -> Vec<u8> {
@@ -245,7 +304,7 @@ fn arriving(shape: &Shape) -> Chain {
 /// What the host's own input rules have let through to a published port.
 fn admitted(link: &str) -> Chain {
     let mut rules = vec![
-        Rule::new().arrived_by("lo").accept(),
+        Rule::new().by_loopback().accept(),
         // What comes back untranslated would go round and round.
         Rule::new().arrived_by(link).accept(),
     ];
@@ -273,17 +332,6 @@ fn output(shape: &Shape) -> Chain {
     Chain { name: "output", base: base(Kind::Nat, Hook::Output, -100), rules }
 }
 
-/// After translation, before routing: marks what is of a network.
-fn seen() -> Chain {
-    let mut rules = vec![Rule::new().within(&[Field::InName], BRIDGES).set_mark(SEEN)];
-    for family in Family::BOTH {
-        rules.push(
-            Rule::of(family).within(&[Field::Destination(family)], &of(SUBNETS, family)).set_mark(SEEN),
-        );
-    }
-    Chain { name: "seen", base: base(Kind::Filter, Hook::Prerouting, -90), rules }
-}
-
 /// Containers of a network that is cut off reach the host only by its address on that network, and not what the host
 /// only passes on to containers of other networks.
 fn from_internal() -> Chain {
@@ -303,10 +351,7 @@ fn from_internal() -> Chain {
                 .within(&[Field::InName, destination], &of(MEMBERS, family))
                 .verdict(Verdict::Return),
         );
-        let (multicast, prefix): (&[u8], u32) = match family {
-            Family::V4 => (&[224, 0, 0, 0], 4),
-            Family::V6 => (&[0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 8),
-        };
+        let (multicast, prefix) = multicast(family);
         rules.push(Rule::of(family).prefixed(destination, multicast, prefix).verdict(Verdict::Return));
     }
     rules.push(
@@ -325,12 +370,12 @@ fn input() -> Chain {
 
 /// Forwarded packets that come from a network or go to one. Frames between two ports of a bridge come here too where
 /// the kernel hands bridged frames to the firewall (br_netfilter).
-fn ours() -> Chain {
+fn ours(shape: &Shape) -> Chain {
     let opened = |family| {
         let at = [Field::Destination(family), Field::L4proto, Field::DestinationPort];
         Rule::of(family).within(&at, &of(OPENED, family)).accept()
     };
-    let rules = vec![
+    let mut rules = vec![
         Rule::new().state(KNOWN).accept(),
         Rule::new().within(&[Field::InName, Field::OutName], NEIGHBOURS).accept().comment("among members"),
         Rule::new().state(INVALID).drop(),
@@ -341,23 +386,27 @@ fn ours() -> Chain {
         opened(Family::V6),
         Rule::new().within(&[Field::OutName], UNPROTECTED).accept(),
         Rule::new().within(&[Field::OutName], BRIDGES).drop().comment("not published"),
-        Rule::new()
-            .equals(Field::OutKind, &interface_name("bridge"))
-            .clear_mark(SEEN)
-            .comment("into another's bridge: its rules decide"),
-        Rule::new().accept().comment("going out"),
     ];
+    if shape.marked {
+        let elsewhere = Rule::new().equals(Field::OutKind, &interface_name("bridge"));
+        rules.push(elsewhere.clear_mark(OURS).comment("into another's bridge: its rules decide"));
+    }
+    rules.push(Rule::new().accept().comment("going out"));
     Chain { name: "ours", base: None, rules }
 }
 
 /// `guarded`: forwarding was off before we came, so what could not be forwarded then still isn't. Hardware never has a
 /// kind; a link with one that isn't known was made by a program since.
-fn forward(guarded: &BTreeSet<Family>) -> Chain {
-    let mut rules = vec![
-        Rule::new().within(&[Field::InName], BRIDGES).verdict(Verdict::Jump("ours")),
-        Rule::new().within(&[Field::OutName], BRIDGES).verdict(Verdict::Jump("ours")),
-    ];
-    for &family in guarded {
+fn forward(shape: &Shape) -> Chain {
+    let marked = |rule: Rule| if shape.marked { rule.set_mark(OURS) } else { rule };
+    // The program on the bridge lets pass what was here.
+    let into = Rule::new()
+        .equals(Field::OutKind, &interface_name("bridge"))
+        .within(&[Field::OutName], BRIDGES)
+        .set_priority(SEEN);
+    let out = Rule::new().within(&[Field::InName], BRIDGES);
+    let mut rules = [into, out].map(|rule| marked(rule).verdict(Verdict::Goto("ours"))).to_vec();
+    for &family in &shape.guarded {
         let known = of(GUARDED, family);
         let among_ports = Rule::of(family).within(&[Field::InName, Field::OutName], BRIDGED);
         let among_known = Rule::of(family).within(&[Field::InName], &known).within(&[Field::OutName], &known);
@@ -374,9 +423,9 @@ fn forward(guarded: &BTreeSet<Family>) -> Chain {
     Chain { name: "forward", base: base(Kind::Filter, Hook::Forward, -5), rules }
 }
 
-/// After everybody's rules for what is forwarded: nobody else has to know the mark.
+/// After everybody's rules for what is forwarded: nobody else has to know the mark. Only where a rule asks for it.
 fn forwarded() -> Chain {
-    let unmark = |field| Rule::new().within(&[field], BRIDGES).clear_mark(SEEN);
+    let unmark = |field| Rule::new().within(&[field], BRIDGES).clear_mark(OURS);
     let rules = vec![unmark(Field::InName), unmark(Field::OutName)];
     Chain { name: "forwarded", base: base(Kind::Filter, Hook::Forward, 300), rules }
 }

@@ -10,6 +10,7 @@ use boxship_sys::Errno;
 use boxship_sys::netlink::{RECEIVE_BUFFER, Socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::surroundings::asks_for_mark;
 use super::{Firewall, State, table};
 use crate::netlink::{Protocol, attributes, messages};
 use crate::nft::attribute::Attributes;
@@ -44,13 +45,22 @@ impl Firewall {
         spawned.map(drop).map_err(|error| Error::Invalid(format!("start firewall-watch: {error}")))
     }
 
-    /// Makes the table anew if it isn't what it should be; tells what was wrong.
+    /// Makes the table anew if it isn't what it should be, or if others' rules begin to ask for our mark; tells what was
+    /// wrong.
     pub fn repair(&self) -> Result<Option<String>> {
         let mut state = self.state();
         if !state.made {
             return Ok(None);
         }
-        let Some(wrong) = self.what_is_wrong(&state)? else { return Ok(None) };
+        let lacking = self.last_resort.set(state.wanted.networks.values());
+        let bridges =
+            (!lacking.is_empty()).then(|| format!("programs of {} were removed", lacking.join(", ")));
+        let Some(wrong) = self.what_is_wrong(&state)? else {
+            if !state.wanted.marked && self.is_mark_asked()? {
+                self.rebuild(&mut state)?;
+            }
+            return Ok(bridges);
+        };
         self.rebuild(&mut state)?;
         Ok(Some(wrong))
     }
@@ -96,16 +106,20 @@ fn items_of(element: &Element) -> Vec<Item> {
 
 fn keep_watch(socket: &Socket, watched: &Weak<Firewall>, on_repaired: &impl Fn(&str)) {
     let mut buffer = vec![0; RECEIVE_BUFFER];
-    let mut touched = false;
+    let mut heard = Heard::default();
     while watched.strong_count() > 0 {
         let mut waiting = [PollFd::new(socket, PollFlags::IN)];
         if !matches!(poll(&mut waiting, Some(&GLANCE)), Ok(1..)) {
+            // The kernel tells nobody of programs.
+            if let Some(firewall) = watched.upgrade() {
+                firewall.secure();
+            }
             continue;
         }
         let suspect = match socket.receive(&mut buffer) {
             Ok(length) => {
                 let Some(firewall) = watched.upgrade() else { return };
-                suspect(&firewall.table, &buffer[..length], &mut touched)
+                heard.suspect(&firewall.table, &buffer[..length])
             }
             Err(error) if error.errno == Errno::AGAIN => None,
             // Notices were lost: anything may have happened.
@@ -121,20 +135,34 @@ fn keep_watch(socket: &Socket, watched: &Weak<Firewall>, on_repaired: &impl Fn(&
     }
 }
 
-/// Who, if somebody else than this process finished a transaction that touched tables of our name.
-fn suspect(table: &str, datagram: &[u8], touched: &mut bool) -> Option<String> {
-    let mut who = None;
-    for message in messages(datagram) {
-        match read::notice(&message) {
-            Some(Notice::Changed(name)) => *touched |= name == table,
-            Some(Notice::Done { process, name }) => {
-                let was_touched = std::mem::take(touched);
-                if was_touched && process != std::process::id() {
-                    who = Some(format!("{name} (process {process})"));
+/// What was heard of a transaction that isn't over.
+#[derive(Debug, Default)]
+struct Heard {
+    /// It touched tables of our name.
+    touched: bool,
+    /// It brought rules that ask for our mark.
+    asked: bool,
+}
+
+impl Heard {
+    /// Who, if somebody else than this process finished a transaction that is a reason to look at the table.
+    fn suspect(&mut self, table: &str, datagram: &[u8]) -> Option<String> {
+        let mut who = None;
+        for message in messages(datagram) {
+            match read::notice(&message) {
+                Some(Notice::Changed(name)) => {
+                    self.touched |= name == table;
+                    self.asked |= name != table && asks_for_mark(message.payload);
                 }
+                Some(Notice::Done { process, name }) => {
+                    let heard = std::mem::take(self);
+                    if (heard.touched || heard.asked) && process != std::process::id() {
+                        who = Some(format!("{name} (process {process})"));
+                    }
+                }
+                None => {}
             }
-            None => {}
         }
+        who
     }
-    who
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod attribute;
 pub(crate) mod batch;
+mod family;
 pub(crate) mod object;
 pub(crate) mod read;
 pub(crate) mod rule;

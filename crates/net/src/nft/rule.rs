@@ -2,6 +2,7 @@
 //! writes what `nft` would write for them, so that a listing reads like the rule one would have typed.
 
 use super::attribute::Attributes;
+pub(crate) use super::family::Family;
 
 /// Bit of `ct state`: belongs to nothing known.
 pub(crate) const INVALID: u32 = 1;
@@ -12,44 +13,10 @@ pub(crate) const KNOWN: u32 = 2 | 4;
 /// Bit of `ct status`: the destination was translated.
 pub(crate) const DNAT: u32 = 0x20;
 
-/// The address family a rule speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    /// Both, for rules that exist twice.
-    pub(crate) const BOTH: [Family; 2] = [Family::V4, Family::V6];
-
-    /// The kernel's NFPROTO number.
-    pub(crate) const fn number(self) -> u8 {
-        match self {
-            Family::V4 => 2,
-            Family::V6 => 10,
-        }
-    }
-
-    /// Length of an address.
-    pub(crate) const fn bytes(self) -> u32 {
-        match self {
-            Family::V4 => 4,
-            Family::V6 => 16,
-        }
-    }
-
-    const fn source_offset(self) -> u32 {
-        match self {
-            Family::V4 => 12,
-            Family::V6 => 8,
-        }
-    }
-}
-
 /// A piece of a packet or its circumstances: what is compared or looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
+    InIndex,
     InName,
     OutName,
     InKind,
@@ -59,6 +26,7 @@ pub(crate) enum Field {
     CtState,
     CtStatus,
     Mark,
+    PacketType,
     DestinationKind,
     Source(Family),
     Destination(Family),
@@ -69,8 +37,8 @@ impl Field {
     const fn bytes(self) -> u32 {
         match self {
             Field::InName | Field::OutName | Field::InKind | Field::OutKind => 16,
-            Field::Nfproto | Field::L4proto => 1,
-            Field::Mark | Field::DestinationKind | Field::CtState | Field::CtStatus => 4,
+            Field::Nfproto | Field::L4proto | Field::PacketType => 1,
+            Field::InIndex | Field::Mark | Field::DestinationKind | Field::CtState | Field::CtStatus => 4,
             Field::Source(family) | Field::Destination(family) => family.bytes(),
             Field::DestinationPort => 2,
         }
@@ -84,6 +52,8 @@ pub(crate) enum Verdict<'a> {
     Accept,
     Return,
     Jump(&'a str),
+    /// A jump that does not come back.
+    Goto(&'a str),
 }
 
 const VERDICT_REGISTER: u32 = 0;
@@ -93,11 +63,14 @@ const REGISTER32: u32 = 8;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
 
+const META_PRIORITY: u32 = 2;
 const META_MARK: u32 = 3;
+const META_IIF: u32 = 4;
 const META_IIFNAME: u32 = 6;
 const META_OIFNAME: u32 = 7;
 const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
+const META_PKTTYPE: u32 = 19;
 const META_IIFKIND: u32 = 26;
 const META_OIFKIND: u32 = 27;
 const CT_STATE: u32 = 0;
@@ -138,8 +111,34 @@ impl Rule {
 
     /// `FIELD ADDRESS/PREFIX`.
     pub(crate) fn prefixed(self, field: Field, address: &[u8], prefix: u32) -> Self {
+        self.load_prefix(field, prefix).compare(EQUAL, address)
+    }
+
+    /// `FIELD != ADDRESS/PREFIX`.
+    pub(crate) fn not_prefixed(self, field: Field, address: &[u8], prefix: u32) -> Self {
+        self.load_prefix(field, prefix).compare(NOT_EQUAL, address)
+    }
+
+    fn load_prefix(self, field: Field, prefix: u32) -> Self {
+        self.load(&[field]).mask(field, prefix, FIRST)
+    }
+
+    fn mask(self, field: Field, prefix: u32, register: u32) -> Self {
         let mask: Vec<u8> = (0..field.bytes()).map(|byte| mask_byte(prefix, byte)).collect();
-        self.load(&[field]).bitwise(&mask, &vec![0; mask.len()]).compare(EQUAL, address)
+        self.bitwise_at(register, &mask, &vec![0; mask.len()])
+    }
+
+    /// `FIELD . FIELD & MASK @SET`: only so many bits of the last one count.
+    pub(crate) fn within_prefix(self, fields: &[Field], prefix: u32, set: &str) -> Self {
+        let Some((last, before)) = fields.split_last() else { return self };
+        let at = register(before.iter().map(|field| field.bytes().next_multiple_of(4)).sum());
+        self.load(fields).mask(*last, prefix, at).look_up(set, false)
+    }
+
+    /// `iif "lo"`: its index is the same in every network namespace.
+    pub(crate) fn by_loopback(self) -> Self {
+        const LOOPBACK: u32 = 1;
+        self.equals(Field::InIndex, &LOOPBACK.to_ne_bytes())
     }
 
     /// `iifname "NAME"`.
@@ -159,12 +158,7 @@ impl Rule {
 
     /// `FIELD . FIELD @SET`.
     pub(crate) fn within(self, fields: &[Field], set: &str) -> Self {
-        self.load(fields).look_up(set, false, false)
-    }
-
-    /// `FIELD . FIELD != @SET`.
-    pub(crate) fn outside(self, fields: &[Field], set: &str) -> Self {
-        self.load(fields).look_up(set, true, false)
+        self.load(fields).look_up(set, false)
     }
 
     /// `fib daddr type local`.
@@ -202,17 +196,31 @@ impl Rule {
     }
 
     fn change_mark(self, mask: u32, xor: u32) -> Self {
+        self.load(&[Field::Mark]).bitwise(&mask.to_ne_bytes(), &xor.to_ne_bytes()).set_meta(META_MARK)
+    }
+
+    /// `meta priority set PRIORITY`.
+    pub(crate) fn set_priority(self, priority: u32) -> Self {
+        self.immediate(FIRST, &priority.to_ne_bytes()).set_meta(META_PRIORITY)
+    }
+
+    /// `meta pkttype set TYPE`.
+    pub(crate) fn set_packet_type(self, packet_type: u8) -> Self {
+        self.immediate(FIRST, &[packet_type]).set_meta(META_PKTTYPE)
+    }
+
+    fn set_meta(self, key: u32) -> Self {
         const KEY: u16 = 2;
         const SREG: u16 = 3;
-        self.load(&[Field::Mark]).bitwise(&mask.to_ne_bytes(), &xor.to_ne_bytes()).push("meta", |data| {
-            data.number(KEY, META_MARK).number(SREG, FIRST);
+        self.push("meta", |data| {
+            data.number(KEY, key).number(SREG, FIRST);
         })
     }
 
     /// `dnat to FIELD . FIELD map @MAP`, the map giving an address and, if `port`, a port after it.
     pub(crate) fn dnat_by(self, family: Family, fields: &[Field], map: &str, port: bool) -> Self {
         let port = port.then(|| register(family.bytes()));
-        self.load(fields).look_up(map, false, true).dnat(family, FIRST, port)
+        self.load(fields).look_up(map, true).dnat(family, FIRST, port)
     }
 
     /// `dnat to ADDRESS:PORT`.
@@ -280,6 +288,11 @@ impl Rule {
         })
     }
 
+    /// `meta pkttype TYPE`.
+    pub(crate) fn packet_type(self, packet_type: u8) -> Self {
+        self.equals(Field::PacketType, &[packet_type])
+    }
+
     /// Ends the rule with a verdict.
     pub(crate) fn verdict(self, verdict: Verdict<'_>) -> Self {
         const DREG: u16 = 1;
@@ -292,6 +305,7 @@ impl Rule {
             Verdict::Accept => (1, None),
             Verdict::Return => (-5, None),
             Verdict::Jump(chain) => (-3, Some(chain)),
+            Verdict::Goto(chain) => (-4, Some(chain)),
         };
         self.push("immediate", |data| {
             data.number(DREG, VERDICT_REGISTER).nest(DATA, |data| {
@@ -327,6 +341,7 @@ impl Rule {
 
     fn load_one(self, field: Field, to: u32) -> Self {
         match field {
+            Field::InIndex => self.key("meta", META_IIF, to),
             Field::InName => self.key("meta", META_IIFNAME, to),
             Field::OutName => self.key("meta", META_OIFNAME, to),
             Field::InKind => self.key("meta", META_IIFKIND, to),
@@ -334,6 +349,7 @@ impl Rule {
             Field::Nfproto => self.key("meta", META_NFPROTO, to),
             Field::L4proto => self.key("meta", META_L4PROTO, to),
             Field::Mark => self.key("meta", META_MARK, to),
+            Field::PacketType => self.key("meta", META_PKTTYPE, to),
             Field::CtState => self.key("ct", CT_STATE, to),
             Field::CtStatus => self.key("ct", CT_STATUS, to),
             Field::DestinationKind => self.fib_destination_kind(to),
@@ -388,13 +404,17 @@ impl Rule {
     }
 
     fn bitwise(self, mask: &[u8], xor: &[u8]) -> Self {
+        self.bitwise_at(FIRST, mask, xor)
+    }
+
+    fn bitwise_at(self, register: u32, mask: &[u8], xor: &[u8]) -> Self {
         const SREG: u16 = 1;
         const DREG: u16 = 2;
         const LENGTH: u16 = 3;
         const MASK: u16 = 4;
         const XOR: u16 = 5;
         self.push("bitwise", |data| {
-            data.number(SREG, FIRST).number(DREG, FIRST).number(LENGTH, mask.len() as u32);
+            data.number(SREG, register).number(DREG, register).number(LENGTH, mask.len() as u32);
             data.nest(MASK, |data| value_of(data, mask)).nest(XOR, |data| value_of(data, xor));
         })
     }
@@ -407,18 +427,14 @@ impl Rule {
         })
     }
 
-    fn look_up(self, set: &str, inverted: bool, map: bool) -> Self {
+    fn look_up(self, set: &str, map: bool) -> Self {
         const SET: u16 = 1;
         const SREG: u16 = 2;
         const DREG: u16 = 3;
-        const FLAGS: u16 = 5;
         self.push("lookup", |data| {
             data.text(SET, set).number(SREG, FIRST);
             if map {
                 data.number(DREG, FIRST);
-            }
-            if inverted {
-                data.number(FLAGS, 1);
             }
         })
     }

@@ -2,6 +2,7 @@
 //! Every function works in the namespace of the connection it is given; none decides what should be there.
 
 pub(crate) mod address;
+pub(crate) mod classifier;
 pub(crate) mod link;
 pub(crate) mod neighbour;
 pub(crate) mod route;

@@ -1,0 +1,275 @@
+//! The programs on a bridge, in the kernel's own instructions. Pure.
+//!
+//! They know nothing of flows or ports: what they look for is whether the table has seen a packet. It tells by the
+//! packet's priority ([`SEEN`]), which forwarding sets anew and which does not cross into another namespace.
+
+use boxship_sys::bpf::{Instruction, Side};
+use ipnet::IpNet;
+
+use super::Network;
+
+/// The priority of a packet that the table has seen: no class of traffic and no band of a queue (its low half is zero).
+pub(crate) const SEEN: u32 = 0x5eb0_0000;
+
+// Operation codes (Documentation/bpf/standardization/instruction-set.rst).
+const LOAD_WORD: u8 = 0x61;
+const STORE_WORD: u8 = 0x63;
+const ADD: u8 = 0x07;
+const AND_32: u8 = 0x54;
+const MOVE: u8 = 0xb7;
+const MOVE_32: u8 = 0xb4;
+const MOVE_REGISTER: u8 = 0xbf;
+const JUMP: u8 = 0x05;
+const IF_EQUAL: u8 = 0x15;
+const IF_NOT_EQUAL: u8 = 0x55;
+const IF_EQUAL_REGISTER: u8 = 0x1d;
+const IF_NOT_EQUAL_REGISTER: u8 = 0x5d;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+
+// Helpers of the kernel.
+const SKB_LOAD_BYTES: i32 = 26;
+const SKB_CHANGE_TYPE: i32 = 32;
+
+// Places in `struct __sk_buff`.
+const PACKET_TYPE: i16 = 4;
+const PROTOCOL: i16 = 16;
+const VLAN_PRESENT: i16 = 20;
+const PRIORITY: i16 = 32;
+const INGRESS: i16 = 36;
+
+const HOST: i32 = 0;
+const MULTICAST: i32 = 2;
+const IPV4: i32 = 0x0800_u16.to_be() as i32;
+const IPV6: i32 = 0x86dd_u16.to_be() as i32;
+/// Where the destination stands behind an Ethernet header.
+const DESTINATION4: i32 = 14 + 16;
+const DESTINATION6: i32 = 14 + 24;
+/// Where it is copied to, below the stack's frame.
+const COPY: i16 = -16;
+
+// What a program answers: whoever else judges the packet goes on, or nobody.
+const NEXT: i32 = -1;
+const SHOT: i32 = 2;
+
+// Registers: scratch ones, and those that a call leaves alone.
+const A: u8 = 2;
+const B: u8 = 3;
+const CONTEXT: u8 = 6;
+const TYPE: u8 = 7;
+const WORD: u8 = 8;
+const FRAME: u8 = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Pass,
+    Drop,
+    Clear,
+    Beyond,
+    V4,
+    V6,
+    Change,
+    /// The look at the subnet after this one.
+    After(usize),
+}
+
+#[derive(Default)]
+struct Program {
+    code: Vec<Instruction>,
+    jumps: Vec<(usize, Label)>,
+    labels: Vec<(Label, usize)>,
+}
+
+/// The program of one side of a network's bridge; `None` when it has too many subnets for one.
+pub(super) fn of(network: &Network, side: Side) -> Option<Vec<Instruction>> {
+    match side {
+        Side::Ingress => ingress(network),
+        Side::Egress => egress(),
+    }
+}
+
+/// What comes up from the network. Packets for the network's own addresses pass; those for the host's loopback never
+/// do, for its bridges lead there for the sake of ports published there. What is for elsewhere gets the type of a
+/// packet that the kernel neither forwards nor hands to a TCP socket, until the table takes it back; from an internal
+/// network it does not pass at all.
+fn ingress(network: &Network) -> Option<Vec<Instruction>> {
+    let mut program = Program::default();
+    program.copy(CONTEXT, 1);
+    // Bridged frames may have met the table already (br_netfilter).
+    program.load(A, CONTEXT, PRIORITY);
+    program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
+    // What is for a VLAN's link is none of ours.
+    program.load(A, CONTEXT, VLAN_PRESENT);
+    program.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+    program.load(TYPE, CONTEXT, PACKET_TYPE);
+    program.load(A, CONTEXT, PROTOCOL);
+    program.jump_if(IF_EQUAL, A, IPV4, Label::V4);
+    program.jump_if(IF_EQUAL, A, IPV6, Label::V6);
+    program.jump(Label::Pass);
+
+    let elsewhere = if network.internal { Label::Drop } else { Label::Beyond };
+    program.label(Label::V4);
+    program.load_destination(DESTINATION4, 4);
+    program.if_masked([255, 0, 0, 0], [127, 0, 0, 0], Label::Drop);
+    for subnet in &network.subnets {
+        if let IpNet::V4(subnet) = subnet {
+            program.if_masked(subnet.netmask().octets(), subnet.network().octets(), Label::Pass);
+        }
+    }
+    program.if_masked([0xf0, 0, 0, 0], [0xe0, 0, 0, 0], Label::Pass);
+    program.if_masked([0xff; 4], [0xff; 4], Label::Pass);
+    program.jump(elsewhere);
+
+    program.label(Label::V6);
+    program.load_destination(DESTINATION6, 16);
+    program.if_masked([0xff, 0, 0, 0], [0xff, 0, 0, 0], Label::Pass);
+    program.if_masked([0xff, 0xc0, 0, 0], [0xfe, 0x80, 0, 0], Label::Pass);
+    for (number, subnet) in network.subnets.iter().enumerate() {
+        if let IpNet::V6(subnet) = subnet {
+            program.if_within(&subnet.netmask().octets(), &subnet.network().octets(), number);
+        }
+    }
+    program.jump(elsewhere);
+
+    if network.internal {
+        // The kernel refuses code that nothing leads to.
+        return program.end();
+    }
+    program.label(Label::Beyond);
+    program.jump_if(IF_EQUAL, TYPE, HOST, Label::Change);
+    // A frame for many with a packet for one: the table could not tell it from what is changed here.
+    program.jump_if(IF_EQUAL, TYPE, MULTICAST, Label::Drop);
+    program.jump(Label::Pass);
+    program.label(Label::Change);
+    program.copy(1, CONTEXT);
+    program.push(MOVE, A, 0, 0, MULTICAST);
+    program.push(CALL, 0, 0, 0, SKB_CHANGE_TYPE);
+    program.jump(Label::Pass);
+    program.end()
+}
+
+/// What the host sends into the network: its own packets pass, forwarded ones if the table has seen them.
+fn egress() -> Option<Vec<Instruction>> {
+    let mut program = Program::default();
+    program.copy(CONTEXT, 1);
+    program.load(A, CONTEXT, INGRESS);
+    program.jump_if(IF_EQUAL, A, 0, Label::Pass);
+    program.load(A, CONTEXT, PRIORITY);
+    program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
+    program.load(A, CONTEXT, VLAN_PRESENT);
+    program.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+    program.load(A, CONTEXT, PROTOCOL);
+    program.jump_if(IF_EQUAL, A, IPV4, Label::Drop);
+    program.jump_if(IF_EQUAL, A, IPV6, Label::Drop);
+    program.jump(Label::Pass);
+    program.end()
+}
+
+impl Program {
+    fn push(&mut self, code: u8, to: u8, from: u8, offset: i16, immediate: i32) {
+        self.code.push(Instruction { code, registers: to | from << 4, offset, immediate });
+    }
+
+    fn copy(&mut self, to: u8, from: u8) {
+        self.push(MOVE_REGISTER, to, from, 0, 0);
+    }
+
+    fn load(&mut self, to: u8, from: u8, offset: i16) {
+        self.push(LOAD_WORD, to, from, offset, 0);
+    }
+
+    fn jump(&mut self, to: Label) {
+        self.jump_if(JUMP, 0, 0, to);
+    }
+
+    fn jump_if(&mut self, code: u8, register: u8, value: i32, to: Label) {
+        self.jumps.push((self.code.len(), to));
+        self.push(code, register, 0, 0, value);
+    }
+
+    fn jump_by_register(&mut self, code: u8, register: u8, other: u8, to: Label) {
+        self.jumps.push((self.code.len(), to));
+        self.push(code, register, other, 0, 0);
+    }
+
+    fn label(&mut self, label: Label) {
+        self.labels.push((label, self.code.len()));
+    }
+
+    /// Copies the packet's destination to the stack, its first word to a register. What is too short has none.
+    fn load_destination(&mut self, offset: i32, length: i32) {
+        self.copy(1, CONTEXT);
+        self.push(MOVE, A, 0, 0, offset);
+        self.copy(B, FRAME);
+        self.push(ADD, B, 0, 0, COPY.into());
+        self.push(MOVE, 4, 0, 0, length);
+        self.push(CALL, 0, 0, 0, SKB_LOAD_BYTES);
+        self.jump_if(IF_NOT_EQUAL, 0, 0, Label::Drop);
+        self.load(WORD, FRAME, COPY);
+    }
+
+    /// Jumps when the first word is the value where the mask counts.
+    fn if_masked(&mut self, mask: [u8; 4], value: [u8; 4], to: Label) {
+        self.copy(A, WORD);
+        self.push(AND_32, A, 0, 0, i32::from_ne_bytes(mask));
+        self.push(MOVE_32, B, 0, 0, i32::from_ne_bytes(value));
+        self.jump_by_register(IF_EQUAL_REGISTER, A, B, to);
+    }
+
+    /// Lets pass what is for a subnet of IPv6.
+    fn if_within(&mut self, mask: &[u8; 16], value: &[u8; 16], number: usize) {
+        let words = mask.as_chunks::<4>().0.iter().zip(value.as_chunks::<4>().0).zip(0_i16..);
+        for ((mask, value), word) in words.filter(|((mask, _), _)| **mask != [0; 4]) {
+            self.load(A, FRAME, COPY + 4 * word);
+            self.push(AND_32, A, 0, 0, i32::from_ne_bytes(*mask));
+            self.push(MOVE_32, B, 0, 0, i32::from_ne_bytes(*value));
+            self.jump_by_register(IF_NOT_EQUAL_REGISTER, A, B, Label::After(number));
+        }
+        self.jump(Label::Pass);
+        self.label(Label::After(number));
+    }
+
+    /// Ends it: what was seen loses the sign of it and passes.
+    fn end(mut self) -> Option<Vec<Instruction>> {
+        self.label(Label::Clear);
+        self.push(MOVE, A, 0, 0, 0);
+        self.push(STORE_WORD, CONTEXT, A, PRIORITY, 0);
+        for (label, answer) in [(Label::Pass, NEXT), (Label::Drop, SHOT)] {
+            self.label(label);
+            self.push(MOVE, 0, 0, 0, answer);
+            self.push(EXIT, 0, 0, 0, 0);
+        }
+        for (at, label) in self.jumps {
+            let (_, to) = self.labels.iter().find(|(known, _)| *known == label)?;
+            self.code[at].offset = i16::try_from(to - at - 1).ok()?;
+        }
+        Some(self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxship_sys::bpf::load_packet_filter;
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_takes_them() {
+        let subnets = |number: u32| -> Vec<IpNet> {
+            let of =
+                |n: u32| [format!("10.{n}.0.0/17"), format!("fd00:{n}::/68"), format!("fd01:{n}::1/128")];
+            (0..number).flat_map(of).map(|subnet| subnet.parse().unwrap()).collect()
+        };
+        for number in [0, 1, 50] {
+            for internal in [false, true] {
+                let network = Network { subnets: subnets(number), internal, ..Network::default() };
+                for side in [Side::Ingress, Side::Egress] {
+                    let program = of(&network, side).unwrap();
+                    load_packet_filter(*b"boxship_test\0\0\0\0", &program).unwrap();
+                }
+            }
+        }
+        let many = Network { subnets: vec!["fd00::/64".parse().unwrap(); 10_000], ..Network::default() };
+        assert_eq!(of(&many, Side::Ingress), None);
+    }
+}
