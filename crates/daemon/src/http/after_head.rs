@@ -17,8 +17,9 @@ use tokio::time::{Sleep, sleep};
 /// How long the client is looked at without pause: most take a few microseconds.
 const BRISK: Duration = Duration::from_micros(300);
 
-/// How long a client is waited for at most: one that pipelines never reads first.
-const LONGEST: Duration = Duration::from_millis(50);
+/// How long a client is waited for at most: one that pipelines never reads first. Long enough for a client that has to
+/// wait for a processor; shorter than the shim's patience with who leaves output untouched.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// The writing half of a unix socket on which the head was just sent.
 pub(crate) struct AfterHead {
@@ -97,6 +98,20 @@ mod tests {
         assert_eq!(&all[..first], b"head");
         let second = far.read(&mut all).await.unwrap();
         assert_eq!(&all[..second], b"body");
+        writer.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_on_a_busy_machine_is_waited_for() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (_, mut socket) = near.into_split();
+        socket.write_all(b"head").await.unwrap();
+        let mut output = AfterHead::new(socket);
+        let writer = tokio::spawn(async move { output.write_all(b"body").await.map(|()| output) });
+        sleep(Duration::from_millis(200)).await;
+        let mut all = [0; 64];
+        let first = far.read(&mut all).await.unwrap();
+        assert_eq!(&all[..first], b"head");
         writer.await.unwrap().unwrap();
     }
 
