@@ -24,7 +24,7 @@ use crate::{Engine, Error, Result};
 
 const BUFFER: usize = 32 * 1024;
 /// How long the end of an exec's output waits for the news of its end, which comes on another way.
-const EXEC_NEWS: Duration = Duration::from_secs(2);
+const EXEC_NEWS: Duration = Duration::from_secs(10);
 
 /// What to attach (`POST /containers/{id}/attach`).
 #[derive(Clone, Debug, Default)]
