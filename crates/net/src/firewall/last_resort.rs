@@ -19,6 +19,9 @@ use crate::{Error, Result, sysctl};
 
 const SIDES: [Side; 2] = [Side::Ingress, Side::Egress];
 
+/// What stands for the programs of a bridge that could not be given any.
+const REFUSED: [u32; 2] = [0; 2];
+
 /// This thread's network namespace.
 const HERE: &str = "/proc/thread-self/ns/net";
 
@@ -107,7 +110,12 @@ impl LastResort {
                 Err(error) => {
                     tracing::warn!(%error, bridge, "the network is open while the firewall's table is missing");
                     // Once is enough until something changes.
-                    attached.insert(bridge.clone(), Attached::refused(network));
+                    let link = link::by_name(&self.links, bridge).ok().flatten();
+                    let link = link.map_or(0, |link| link.index);
+                    attached.insert(
+                        bridge.clone(),
+                        Attached { network: network.clone(), link, programs: REFUSED },
+                    );
                 }
             }
         }
@@ -152,7 +160,7 @@ impl LastResort {
     fn ensure(&self, network: &Network, before: Option<&Attached>) -> Result<Option<Attached>> {
         let Some(link) = link::by_name(&self.links, &network.bridge)? else { return Ok(None) };
         if let Some(before) = before.filter(|before| before.network == *network && before.link == link.index)
-            && (before.is_refusal() || self.numbers(link.index)? == before.programs)
+            && (before.programs == REFUSED || self.numbers(link.index)? == before.programs)
         {
             return Ok(Some(before.clone()));
         }
@@ -239,16 +247,6 @@ impl LastResort {
             *to = from;
         }
         name
-    }
-}
-
-impl Attached {
-    fn refused(network: &Network) -> Self {
-        Self { network: network.clone(), link: 0, programs: [0; 2] }
-    }
-
-    fn is_refusal(&self) -> bool {
-        self.link == 0
     }
 }
 
