@@ -134,7 +134,7 @@ impl Directory {
     }
 
     /// Removes the directory and the cgroups below it. A cgroup whose last process is just leaving answers EBUSY
-    /// for a moment: it is tried again for up to a second.
+    /// for a moment, longer on a busy machine: it is tried again for up to eight seconds.
     pub(super) fn remove(&self) -> Result<()> {
         match remove_tree(&self.path, 15) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
