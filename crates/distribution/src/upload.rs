@@ -1,5 +1,5 @@
-//! One blob to a registry: there already, mounted from a neighbour, or sent; what a broken connection left half sent is
-//! gone on with.
+//! One blob to a registry: there already, mounted from a neighbour, or sent, also while it is being compressed; what a
+//! broken connection left half sent is gone on with.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Output by `--format`: tables, templates, JSON. Bytes are Docker's.
 
-pub mod go_text;
+mod go_text;
 mod json;
 pub mod tabs;
 pub mod template;

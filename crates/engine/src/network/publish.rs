@@ -145,9 +145,8 @@ impl Group {
     /// Whether one port can be held at these places, too.
     fn has_room(&self, places: &[(IpAddr, Door)]) -> bool {
         let translated = |place: &&(IpAddr, Door)| !place.1.routed;
-        let held = self.places.iter().filter(translated);
-        held.into_iter()
-            .all(|(held, _)| places.iter().filter(translated).all(|(host, _)| !overlap(*held, *host)))
+        let mut held = self.places.iter().filter(translated);
+        held.all(|(held, _)| places.iter().filter(translated).all(|(host, _)| !overlap(*held, *host)))
     }
 }
 

@@ -99,6 +99,7 @@ impl Networks {
         self.forget(network);
         Ok(())
     }
+
     /// Takes a network's links away; one that other networks sit on too stays. All networks must be known.
     pub(super) fn remove_links(&self, network: &Network) -> Result<()> {
         self.kernel.remove(network)?;

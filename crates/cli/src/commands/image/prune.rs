@@ -20,10 +20,8 @@ pub const PRUNE: Command = Command {
     mixed: true,
     flags: &[
         Flag::switch("all", "Remove all unused images, not just dangling ones").short('a'),
-        Flag::value("filter", "filter", "Which ones (\"until=<timestamp>\")")
-            .many()
-            .check(pairs::check_filter),
-        Flag::switch("force", "Do not prompt for confirmation").short('f'),
+        Flag::value("filter", "filter", "Which ones (until=…, label=…)").many().check(pairs::check_filter),
+        Flag::switch("force", "Don't ask").short('f'),
     ],
     shared: &[],
     aliases: &[],
