@@ -320,8 +320,9 @@ fn thirty_two_bit_programs_under_the_default_profile() {
         (socket_64, 1 << 32 | AF_ALG, EPERM),
     ] {
         let bench = Bench::new("seccomp", &["/program"]);
-        let path = bench.bundle().join("rootfs/program");
-        std::fs::write(&path, program(family)).unwrap();
+        let (path, made) = (bench.bundle().join("rootfs/program"), bench.folder.path().join("made"));
+        std::fs::write(&made, program(family)).unwrap();
+        images::place_program(&made, &path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         bench.change(|spec| spec["linux"]["seccomp"] = default_profile());
         let ran = bench.run(&["run", "--bundle", "bundle", &bench.id]);

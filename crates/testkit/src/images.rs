@@ -106,7 +106,7 @@ pub fn busybox_root(root: &Path) {
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("open up /tmp");
     fs::set_permissions(root.join("root"), fs::Permissions::from_mode(0o700)).expect("close /root");
     let target = root.join("bin/busybox");
-    fs::copy(&busybox, &target).expect("copy busybox");
+    place_program(&busybox, &target);
     let applets = Command::new(&busybox).arg("--list").output().expect("list busybox's applets");
     for applet in String::from_utf8_lossy(&applets.stdout).lines().filter(|a| *a != "busybox") {
         symlink("busybox", root.join("bin").join(applet)).expect("link an applet");
@@ -147,6 +147,13 @@ fn debian_mirror() -> (String, String) {
     let first = text.lines().filter(|line| !line.contains("-updates")).find_map(|line| line.split_once(' '));
     let (release, mirror) = first.expect("apt knows no Debian mirror: check /etc/apt, run apt-get update");
     (release.to_string(), mirror.to_string())
+}
+
+/// Copies a program to where it will be run. By a process of its own: a descriptor of ours, open for writing, could be
+/// inherited by what other threads are just starting, and a file that is open for writing can't be executed.
+pub fn place_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("run cp");
+    assert!(copied.success(), "copy {} to {}", from.display(), to.display());
 }
 
 fn write_file(path: &Path, bytes: &[u8], mode: u32) {

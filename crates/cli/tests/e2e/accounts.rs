@@ -107,7 +107,9 @@ fn a_helper_keeps_the_password() {
          native keychain; exit 1; }};;\nerase) rm -f {0};;\nesac\n",
         kept.display()
     );
-    fs::write(&helper, script).unwrap();
+    let made = folder.join("made");
+    fs::write(&made, script).unwrap();
+    boxship_testkit::images::place_program(&made, &helper);
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(folder.join("config")).unwrap();
     fs::write(folder.join("config/config.json"), "{\"credsStore\": \"box\"}").unwrap();

@@ -109,10 +109,7 @@ fn no_daemon_and_no_permission() {
     let host = host();
     std::fs::set_permissions(host.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let exe = std::path::Path::new("/tmp").join(format!("boxship-nobody-{}", std::process::id()));
-    // By a process of its own: a descriptor of ours, open for writing, could be inherited by what other tests start,
-    // and a file that is open for writing can't be executed.
-    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_boxship")).arg(&exe).status();
-    assert!(copied.unwrap().success());
+    boxship_testkit::images::place_program(env!("CARGO_BIN_EXE_boxship").as_ref(), &exe);
     let mut command = std::process::Command::new(&exe);
     command.args(["-H", &host.address(), "ps"]).env_remove("DOCKER_HOST");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
