@@ -431,7 +431,7 @@ fn closed(world: &World, way: Way) {
     answers(world, "one", "172.20.0.1:81", "host 172.20.0.2");
     answers(world, "one", "[fd20::1]:81", "host fd20::2");
     answers(world, "host", "127.0.0.1:81", "host 127.0.0.1");
-    world.exec("one", "ping -q -c 1 -W 1 172.20.0.1");
+    world.exec("one", "ping -q -i 0.02 -w 60 -c 1 172.20.0.1");
 
     // The bridge leads to the host's loopback, for the sake of ports published there.
     world.inside("one", || std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap());
@@ -515,7 +515,7 @@ fn removed_programs_come_back() {
         world.ip("host", "link set v-one master br0");
         world.ip("host", "addr add 172.20.0.1/24 dev br0");
         world.ip("host", "link set br0 up");
-        world.exec("host", "ping -q -i 0.02 -w 5 -c 1 172.20.0.2");
+        world.exec("host", "ping -q -i 0.02 -w 60 -c 1 172.20.0.2");
         world.serve("one", 80);
         silent(&world, "outside", "172.20.0.2:80", "a new bridge");
     }
