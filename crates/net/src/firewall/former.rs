@@ -1,7 +1,8 @@
 //! What daemons of former versions left: policies of the IPsec kind that blocked forwarding while the table was missing
-//! ([`super::last_resort`] does that now). They cost every packet of the host, so they are removed.
+//! ([`super::last_resort`] does that now). They stay in the kernel until the host starts anew, and would block all that
+//! is forwarded for containers that run on: the table no longer gives the mark that they look for. So they are removed.
 //!
-//! Those of a table are known by their priority, which was made of the table's name.
+//! Those of a table are known by their priority, which was made of the table's name. Others are never touched.
 
 use crate::Result;
 use crate::netlink::{Connection, Message, Protocol, Received};

@@ -1,7 +1,8 @@
 //! The table as data: its sets and maps, its chains and their rules. The rules never change while it stands: networks
 //! and ports are elements. Read top to bottom in the order in which a packet meets the chains.
 //!
-//! Nothing here depends on which networks there are, so a listing of the table explains itself.
+//! Nothing here depends on which networks there are, only on their kinds ([`Shape`]: whether there is IPv6, how long
+//! subnets' prefixes are), so a listing of the table explains itself.
 
 use std::collections::BTreeSet;
 
@@ -154,20 +155,16 @@ fn guard(shape: &Shape) -> Chain {
         rules.push(far.set_original_zone(ZONE).comment("the second pass of [::1]"));
         rules.push(Rule::new().arrived_by(&pair.out).accept());
         rules.push(Rule::new().arrived_by(&pair.back).accept());
-        for field in [Field::Source(Family::V6), Field::Destination(Family::V6)] {
-            rules.push(stand_ins(field).drop());
-        }
+        rules.extend(outside_stand_ins());
     }
     for family in Family::BOTH {
-        let (source, destination) = (Field::Source(family), Field::Destination(family));
-        rules.push(of_loopback(family, destination).drop().comment("loopback from outside"));
-        rules.push(of_loopback(family, source).drop());
+        rules.extend(outside_loopback(family));
         if family == Family::V6 {
             rules.extend(neighbour_discovery());
         }
         for length in shape.lengths.iter().filter(|(of, _)| *of == family) {
-            let container =
-                Rule::of(family).within_prefix(&[source], length.1.into(), &of_length(SUBNETS, *length));
+            let set = of_length(SUBNETS, *length);
+            let container = Rule::of(family).within_prefix(&[Field::Source(family)], length.1.into(), &set);
             rules.push(container.drop().comment("a container's source from elsewhere"));
         }
         if family == Family::V4 {
@@ -186,13 +183,9 @@ fn by_bridge(shape: &Shape) -> Chain {
         let member = Rule::of(length.0).within_prefix(&fields, length.1.into(), &of_length(MEMBERS, *length));
         rules.push(member.verdict(Verdict::Goto("from_network")));
     }
-    for family in Family::BOTH {
-        rules.push(of_loopback(family, Field::Destination(family)).drop().comment("loopback from outside"));
-        rules.push(of_loopback(family, Field::Source(family)).drop());
-    }
+    rules.extend(Family::BOTH.into_iter().flat_map(outside_loopback));
     if shape.pair.is_some() {
-        rules
-            .extend([Field::Source(Family::V6), Field::Destination(Family::V6)].map(|f| stand_ins(f).drop()));
+        rules.extend(outside_stand_ins());
     }
     rules.extend(neighbour_discovery());
     let checked = Rule::new().within(&[Field::InName], CHECKED);
@@ -206,9 +199,7 @@ fn by_bridge(shape: &Shape) -> Chain {
 fn from_network(shape: &Shape) -> Chain {
     const HOST: u8 = 0;
     const MULTICAST: u8 = 2;
-    let mut rules: Vec<Rule> = Family::BOTH
-        .map(|family| of_loopback(family, Field::Destination(family)).drop().comment("loopback from outside"))
-        .into();
+    let mut rules: Vec<Rule> = Family::BOTH.map(not_to_loopback).into();
     if shape.pair.is_some() {
         rules.push(stand_ins(Field::Destination(Family::V6)).drop());
     }
@@ -236,6 +227,20 @@ fn stand_ins(field: Field) -> Rule {
     let mut prefix = NEAR.octets();
     prefix[8..].fill(0);
     Rule::of(Family::V6).prefixed(field, &prefix, PREFIX)
+}
+
+/// They are nobody's but the pair's.
+fn outside_stand_ins() -> [Rule; 2] {
+    [Field::Source(Family::V6), Field::Destination(Family::V6)].map(|field| stand_ins(field).drop())
+}
+
+/// Loopback addresses are nobody's but this host's.
+fn outside_loopback(family: Family) -> [Rule; 2] {
+    [not_to_loopback(family), of_loopback(family, Field::Source(family)).drop()]
+}
+
+fn not_to_loopback(family: Family) -> Rule {
+    of_loopback(family, Field::Destination(family)).drop().comment("loopback from outside")
 }
 
 fn of_loopback(family: Family, field: Field) -> Rule {

@@ -20,7 +20,8 @@ use crate::nft::set::Element;
 use crate::{Error, Result};
 
 const NFNLGRP_NFTABLES: u32 = 7;
-/// How long the thread outlives the firewall at most.
+/// How long the thread waits for news before it looks for itself: whether the programs on bridges are there, of which the
+/// kernel tells nobody, and whether the firewall is, which it outlives by so long at most.
 const GLANCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 impl Firewall {
@@ -110,7 +111,6 @@ fn keep_watch(socket: &Socket, watched: &Weak<Firewall>, on_repaired: &impl Fn(&
     while watched.strong_count() > 0 {
         let mut waiting = [PollFd::new(socket, PollFlags::IN)];
         if !matches!(poll(&mut waiting, Some(&GLANCE)), Ok(1..)) {
-            // The kernel tells nobody of programs.
             if let Some(firewall) = watched.upgrade() {
                 firewall.secure();
             }
