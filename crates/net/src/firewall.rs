@@ -2,7 +2,8 @@
 //!
 //! The rules are fixed ([`table`]); networks and ports are elements of its sets and maps ([`elements`]), so a change
 //! costs what the change is and not what is there. Every change is one transaction. What should be there is kept here
-//! too: when the kernel's table turns out to be another's work, it is made anew as a whole.
+//! too: when the kernel's table turns out to be another's work, it is made anew as a whole. Until then programs on the
+//! bridges keep networks closed ([`last_resort`]).
 //!
 //! Nobody else's table, chain or rule is ever touched.
 
@@ -79,7 +80,7 @@ pub struct Firewall {
     table: String,
     mode: Mode,
     connection: Connection,
-    /// For the pair of honest mode.
+    /// For the pair of links, and what links and addresses others have.
     links: Connection,
     last_resort: LastResort,
     endings: Endings,
@@ -103,7 +104,8 @@ pub const RESERVED: ipnet::Ipv6Net = pair::NET;
 const SEND_BUFFER: usize = 32 << 20;
 
 impl Firewall {
-    /// Looks for the kernel's nftables; touches nothing yet. `table` names the table (one for each daemon).
+    /// Looks for the kernel's nftables; touches nothing yet but what a former version left. `table` names the table
+    /// (one for each daemon).
     pub fn open(table: &str, mode: Mode) -> Result<Self> {
         let connection = Connection::open(Protocol::Netfilter)?;
         // Without the right to it the buffers stay small; what is asked later is refused with a better word.
