@@ -30,11 +30,12 @@ const EXIT: u8 = 0x95;
 // Helpers of the kernel.
 const SKB_LOAD_BYTES: i32 = 26;
 const SKB_CHANGE_TYPE: i32 = 32;
+const GET_SOCKET_COOKIE: i32 = 46;
 
 // Places in `struct __sk_buff`.
 const PACKET_TYPE: i16 = 4;
 const PROTOCOL: i16 = 16;
-const VLAN_PRESENT: i16 = 20;
+const VLAN_TAG: i16 = 24;
 const PRIORITY: i16 = 32;
 const INGRESS: i16 = 36;
 
@@ -42,9 +43,17 @@ const HOST: i32 = 0;
 const MULTICAST: i32 = 2;
 const IPV4: i32 = 0x0800_u16.to_be() as i32;
 const IPV6: i32 = 0x86dd_u16.to_be() as i32;
+/// A tag behind a tag (802.1Q, 802.1ad).
+const TAGS: [i32; 2] = [0x8100_u16.to_be() as i32, 0x88a8_u16.to_be() as i32];
+/// The part of a tag that names a VLAN; where it is zero the kernel takes the frame as one without a tag.
+const VLAN: i32 = 0xfff;
 /// Where the destination stands behind an Ethernet header.
 const DESTINATION4: i32 = 14 + 16;
 const DESTINATION6: i32 = 14 + 24;
+/// The word with IPv6's length, its next header and the hops that are left.
+const NEXT6: i32 = 14 + 4;
+/// Next headers of IPv6 before which a fragment's may stand, and a fragment's own.
+const EXTENSIONS: [u8; 4] = [0, 43, 44, 60];
 /// Where it is copied to, below the stack's frame.
 const COPY: i16 = -16;
 
@@ -69,6 +78,7 @@ enum Label {
     V4,
     V6,
     Change,
+    Extended,
     /// The look at the subnet after this one.
     After(usize),
 }
@@ -98,18 +108,20 @@ fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     // Bridged frames may have met the table already (br_netfilter).
     program.load(A, CONTEXT, PRIORITY);
     program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
-    // What is for a VLAN's link is none of ours.
-    program.load(A, CONTEXT, VLAN_PRESENT);
-    program.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+    program.pass_other_vlans();
     program.load(TYPE, CONTEXT, PACKET_TYPE);
     program.load(A, CONTEXT, PROTOCOL);
     program.jump_if(IF_EQUAL, A, IPV4, Label::V4);
     program.jump_if(IF_EQUAL, A, IPV6, Label::V6);
+    for tag in TAGS {
+        // The kernel takes off one after the other, and what is inside would be seen by nobody.
+        program.jump_if(IF_EQUAL, A, tag, Label::Drop);
+    }
     program.jump(Label::Pass);
 
     let elsewhere = if network.internal { Label::Drop } else { Label::Beyond };
     program.label(Label::V4);
-    program.load_destination(DESTINATION4, 4);
+    program.copy_packet(DESTINATION4, 4);
     program.if_masked([255, 0, 0, 0], [127, 0, 0, 0], Label::Drop);
     for subnet in &network.subnets {
         if let IpNet::V4(subnet) = subnet {
@@ -121,7 +133,7 @@ fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     program.jump(elsewhere);
 
     program.label(Label::V6);
-    program.load_destination(DESTINATION6, 16);
+    program.copy_packet(DESTINATION6, 16);
     program.if_masked([0xff, 0, 0, 0], [0xff, 0, 0, 0], Label::Pass);
     program.if_masked([0xff, 0xc0, 0, 0], [0xfe, 0x80, 0, 0], Label::Pass);
     for (number, subnet) in network.subnets.iter().enumerate() {
@@ -148,19 +160,35 @@ fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     program.end()
 }
 
-/// What the host sends into the network: its own packets pass, forwarded ones if the table has seen them.
+/// What the host sends into the network: its own packets pass, forwarded ones if the table has seen them. When the
+/// kernel cuts a forwarded packet of IPv6 anew, nothing tells where the pieces came from, but no socket has sent them.
 fn egress() -> Option<Vec<Instruction>> {
     let mut program = Program::default();
     program.copy(CONTEXT, 1);
-    program.load(A, CONTEXT, INGRESS);
-    program.jump_if(IF_EQUAL, A, 0, Label::Pass);
     program.load(A, CONTEXT, PRIORITY);
     program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
-    program.load(A, CONTEXT, VLAN_PRESENT);
-    program.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+    program.pass_other_vlans();
+    program.load(TYPE, CONTEXT, INGRESS);
     program.load(A, CONTEXT, PROTOCOL);
-    program.jump_if(IF_EQUAL, A, IPV4, Label::Drop);
-    program.jump_if(IF_EQUAL, A, IPV6, Label::Drop);
+    program.jump_if(IF_EQUAL, A, IPV6, Label::V6);
+    program.jump_if(IF_NOT_EQUAL, A, IPV4, Label::Pass);
+    program.jump_if(IF_EQUAL, TYPE, 0, Label::Pass);
+    program.jump(Label::Drop);
+
+    program.label(Label::V6);
+    program.jump_if(IF_NOT_EQUAL, TYPE, 0, Label::Drop);
+    program.copy_packet(NEXT6, 4);
+    for next in EXTENSIONS {
+        program.if_masked([0, 0, 0xff, 0], [0, 0, next, 0], Label::Extended);
+    }
+    program.jump(Label::Pass);
+    program.label(Label::Extended);
+    program.copy_packet(DESTINATION6, 4);
+    // The kernel's own words on groups.
+    program.if_masked([0xff, 0, 0, 0], [0xff, 0, 0, 0], Label::Pass);
+    program.copy(1, CONTEXT);
+    program.push(CALL, 0, 0, 0, GET_SOCKET_COOKIE);
+    program.jump_if(IF_EQUAL, 0, 0, Label::Drop);
     program.jump(Label::Pass);
     program.end()
 }
@@ -196,8 +224,15 @@ impl Program {
         self.labels.push((label, self.code.len()));
     }
 
-    /// Copies the packet's destination to the stack, its first word to a register. What is too short has none.
-    fn load_destination(&mut self, offset: i32, length: i32) {
+    /// What is for a VLAN's link is none of ours.
+    fn pass_other_vlans(&mut self) {
+        self.load(A, CONTEXT, VLAN_TAG);
+        self.push(AND_32, A, 0, 0, VLAN);
+        self.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+    }
+
+    /// Copies a part of the packet to the stack, its first word to a register. What is too short is dropped.
+    fn copy_packet(&mut self, offset: i32, length: i32) {
         self.copy(1, CONTEXT);
         self.push(MOVE, A, 0, 0, offset);
         self.copy(B, FRAME);

@@ -1,5 +1,6 @@
 //! The table under real packets, between network namespaces.
 
+mod frames;
 mod world;
 
 use std::net::IpAddr;
