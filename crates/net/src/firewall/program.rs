@@ -65,7 +65,7 @@ const SHOT: i32 = 2;
 const A: u8 = 2;
 const B: u8 = 3;
 const CONTEXT: u8 = 6;
-const TYPE: u8 = 7;
+const KEPT: u8 = 7;
 const WORD: u8 = 8;
 const FRAME: u8 = 10;
 
@@ -103,14 +103,8 @@ pub(super) fn of(network: &Network, side: Side) -> Option<Vec<Instruction>> {
 /// packet that the kernel neither forwards nor hands to a TCP socket, until the table takes it back; from an internal
 /// network it does not pass at all.
 fn ingress(network: &Network) -> Option<Vec<Instruction>> {
-    let mut program = Program::default();
-    program.copy(CONTEXT, 1);
     // Bridged frames may have met the table already (br_netfilter).
-    program.load(A, CONTEXT, PRIORITY);
-    program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
-    program.pass_other_vlans();
-    program.load(TYPE, CONTEXT, PACKET_TYPE);
-    program.load(A, CONTEXT, PROTOCOL);
+    let mut program = Program::of_unseen(PACKET_TYPE);
     program.jump_if(IF_EQUAL, A, IPV4, Label::V4);
     program.jump_if(IF_EQUAL, A, IPV6, Label::V6);
     for tag in TAGS {
@@ -120,63 +114,26 @@ fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     program.jump(Label::Pass);
 
     let elsewhere = if network.internal { Label::Drop } else { Label::Beyond };
-    program.label(Label::V4);
-    program.copy_packet(DESTINATION4, 4);
-    program.if_masked([255, 0, 0, 0], [127, 0, 0, 0], Label::Drop);
-    for subnet in &network.subnets {
-        if let IpNet::V4(subnet) = subnet {
-            program.if_masked(subnet.netmask().octets(), subnet.network().octets(), Label::Pass);
-        }
+    program.judge4(&network.subnets, elsewhere);
+    program.judge6(&network.subnets, elsewhere);
+    // The kernel refuses code that nothing leads to.
+    if !network.internal {
+        program.turn_away();
     }
-    program.if_masked([0xf0, 0, 0, 0], [0xe0, 0, 0, 0], Label::Pass);
-    program.if_masked([0xff; 4], [0xff; 4], Label::Pass);
-    program.jump(elsewhere);
-
-    program.label(Label::V6);
-    program.copy_packet(DESTINATION6, 16);
-    program.if_masked([0xff, 0, 0, 0], [0xff, 0, 0, 0], Label::Pass);
-    program.if_masked([0xff, 0xc0, 0, 0], [0xfe, 0x80, 0, 0], Label::Pass);
-    for (number, subnet) in network.subnets.iter().enumerate() {
-        if let IpNet::V6(subnet) = subnet {
-            program.if_within(&subnet.netmask().octets(), &subnet.network().octets(), number);
-        }
-    }
-    program.jump(elsewhere);
-
-    if network.internal {
-        // The kernel refuses code that nothing leads to.
-        return program.end();
-    }
-    program.label(Label::Beyond);
-    program.jump_if(IF_EQUAL, TYPE, HOST, Label::Change);
-    // A frame for many with a packet for one: the table could not tell it from what is changed here.
-    program.jump_if(IF_EQUAL, TYPE, MULTICAST, Label::Drop);
-    program.jump(Label::Pass);
-    program.label(Label::Change);
-    program.copy(1, CONTEXT);
-    program.push(MOVE, A, 0, 0, MULTICAST);
-    program.push(CALL, 0, 0, 0, SKB_CHANGE_TYPE);
-    program.jump(Label::Pass);
     program.end()
 }
 
 /// What the host sends into the network: its own packets pass, forwarded ones if the table has seen them. When the
 /// kernel cuts a forwarded packet of IPv6 anew, nothing tells where the pieces came from, but no socket has sent them.
 fn egress() -> Option<Vec<Instruction>> {
-    let mut program = Program::default();
-    program.copy(CONTEXT, 1);
-    program.load(A, CONTEXT, PRIORITY);
-    program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
-    program.pass_other_vlans();
-    program.load(TYPE, CONTEXT, INGRESS);
-    program.load(A, CONTEXT, PROTOCOL);
+    let mut program = Program::of_unseen(INGRESS);
     program.jump_if(IF_EQUAL, A, IPV6, Label::V6);
     program.jump_if(IF_NOT_EQUAL, A, IPV4, Label::Pass);
-    program.jump_if(IF_EQUAL, TYPE, 0, Label::Pass);
+    program.jump_if(IF_EQUAL, KEPT, 0, Label::Pass);
     program.jump(Label::Drop);
 
     program.label(Label::V6);
-    program.jump_if(IF_NOT_EQUAL, TYPE, 0, Label::Drop);
+    program.jump_if(IF_NOT_EQUAL, KEPT, 0, Label::Drop);
     program.copy_packet(NEXT6, 4);
     for next in EXTENSIONS {
         program.if_masked([0, 0, 0xff, 0], [0, 0, next, 0], Label::Extended);
@@ -194,6 +151,64 @@ fn egress() -> Option<Vec<Instruction>> {
 }
 
 impl Program {
+    /// Begins it: what the table has seen is done with, and what is for a VLAN's link is none of ours. Of the rest a field
+    /// is kept, and the protocol is at hand.
+    fn of_unseen(kept: i16) -> Self {
+        let mut program = Self::default();
+        program.copy(CONTEXT, 1);
+        program.load(A, CONTEXT, PRIORITY);
+        program.jump_if(IF_EQUAL, A, SEEN.cast_signed(), Label::Clear);
+        program.load(A, CONTEXT, VLAN_TAG);
+        program.push(AND_32, A, 0, 0, VLAN);
+        program.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
+        program.load(KEPT, CONTEXT, kept);
+        program.load(A, CONTEXT, PROTOCOL);
+        program
+    }
+
+    /// Where a packet of IPv4 from the network is for.
+    fn judge4(&mut self, subnets: &[IpNet], elsewhere: Label) {
+        self.label(Label::V4);
+        self.copy_packet(DESTINATION4, 4);
+        self.if_masked([255, 0, 0, 0], [127, 0, 0, 0], Label::Drop);
+        for subnet in subnets {
+            if let IpNet::V4(subnet) = subnet {
+                self.if_masked(subnet.netmask().octets(), subnet.network().octets(), Label::Pass);
+            }
+        }
+        self.if_masked([0xf0, 0, 0, 0], [0xe0, 0, 0, 0], Label::Pass);
+        self.if_masked([0xff; 4], [0xff; 4], Label::Pass);
+        self.jump(elsewhere);
+    }
+
+    /// Where a packet of IPv6 from the network is for.
+    fn judge6(&mut self, subnets: &[IpNet], elsewhere: Label) {
+        self.label(Label::V6);
+        self.copy_packet(DESTINATION6, 16);
+        self.if_masked([0xff, 0, 0, 0], [0xff, 0, 0, 0], Label::Pass);
+        self.if_masked([0xff, 0xc0, 0, 0], [0xfe, 0x80, 0, 0], Label::Pass);
+        for (number, subnet) in subnets.iter().enumerate() {
+            if let IpNet::V6(subnet) = subnet {
+                self.if_within(&subnet.netmask().octets(), &subnet.network().octets(), number);
+            }
+        }
+        self.jump(elsewhere);
+    }
+
+    /// Gives what is for elsewhere the type of a multicast.
+    fn turn_away(&mut self) {
+        self.label(Label::Beyond);
+        self.jump_if(IF_EQUAL, KEPT, HOST, Label::Change);
+        // A frame for many with a packet for one: the table could not tell it from what is changed here.
+        self.jump_if(IF_EQUAL, KEPT, MULTICAST, Label::Drop);
+        self.jump(Label::Pass);
+        self.label(Label::Change);
+        self.copy(1, CONTEXT);
+        self.push(MOVE, A, 0, 0, MULTICAST);
+        self.push(CALL, 0, 0, 0, SKB_CHANGE_TYPE);
+        self.jump(Label::Pass);
+    }
+
     fn push(&mut self, code: u8, to: u8, from: u8, offset: i16, immediate: i32) {
         self.code.push(Instruction { code, registers: to | from << 4, offset, immediate });
     }
@@ -222,13 +237,6 @@ impl Program {
 
     fn label(&mut self, label: Label) {
         self.labels.push((label, self.code.len()));
-    }
-
-    /// What is for a VLAN's link is none of ours.
-    fn pass_other_vlans(&mut self) {
-        self.load(A, CONTEXT, VLAN_TAG);
-        self.push(AND_32, A, 0, 0, VLAN);
-        self.jump_if(IF_NOT_EQUAL, A, 0, Label::Pass);
     }
 
     /// Copies a part of the packet to the stack, its first word to a register. What is too short is dropped.
