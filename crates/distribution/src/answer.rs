@@ -36,8 +36,7 @@ struct One {
 
 /// The answer without its body.
 pub(crate) fn of(url: &Url, status: u16, headers: &HeaderMap) -> Answer {
-    // The query may hold what is no one's business.
-    let url = Url { target: url.target.split('?').next().unwrap_or_default().to_owned(), ..url.clone() };
+    let url = url.without_query();
     let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     Answer {
         status,

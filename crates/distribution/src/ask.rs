@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Credentials;
 use crate::client::Client;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, status};
 use crate::manifest::{self, json};
 use crate::pull::told;
 use crate::repository::{Fetched, MAX_MANIFEST};
@@ -66,11 +66,18 @@ impl Client {
             return session.login().await.map_err(|error| {
                 let text = error.to_string();
                 match error.kind() {
-                    Kind::Unauthorized => {
-                        let url = session.url("/");
-                        let message = format!("Get {:?}: {text}", url.to_string());
-                        Error::told(Kind::Unauthorized, message)
-                    }
+                    // The registry's own refusal, or that of its token server.
+                    Kind::Unauthorized => Error::told(
+                        Kind::Unauthorized,
+                        match &error {
+                            Error::Answer(answer) => format!(
+                                "login attempt to {} failed with status: {}",
+                                session.url("/"),
+                                status(answer.status)
+                            ),
+                            _ => format!("Get {:?}: {text}", session.url("/").to_string()),
+                        },
+                    ),
                     _ => error,
                 }
             });

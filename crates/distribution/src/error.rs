@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use boxship_oci::digest::Digest;
 
+use crate::url::Url;
+
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -211,6 +213,18 @@ impl Error {
         }
     }
 
+    /// Credentials that were missing or refused before the question itself was put: with the question, as Docker
+    /// tells it.
+    pub(crate) fn asked(self, verb: &str, url: &Url) -> Error {
+        match self {
+            Error::Told { kind: Kind::Unauthorized, message } => {
+                let url = url.without_query().to_string();
+                Error::told(Kind::Unauthorized, format!("{verb} {url:?}: {message}"))
+            }
+            error => error,
+        }
+    }
+
     pub(crate) fn told(kind: Kind, message: impl Into<String>) -> Error {
         Error::Told { kind, message: message.into() }
     }
@@ -267,7 +281,8 @@ impl std::fmt::Display for Answer {
     }
 }
 
-fn status(code: u16) -> String {
+/// `404 Not Found`.
+pub(crate) fn status(code: u16) -> String {
     let reason = http::StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
     reason.map_or_else(|| code.to_string(), |reason| format!("{code} {reason}"))
 }

@@ -427,10 +427,9 @@ pub(crate) fn told(error: Error, reference: &Reference) -> Error {
         return Error::told(Kind::NotFound, format!("manifest for {whole} not found: {text}"));
     }
     match answer.status {
-        404 if answer.has("NAME_UNKNOWN") => Error::told(
-            Kind::NotFound,
-            format!("repository {name} not found: does not exist or no pull access: {text}"),
-        ),
+        404 if answer.has("NAME_UNKNOWN") => {
+            Error::told(Kind::NotFound, format!("repository {name} not found: {text}"))
+        }
         404 if answer.errors.is_empty() => Error::told(
             Kind::NotFound,
             format!("manifest for {whole} not found: manifest unknown: manifest unknown"),

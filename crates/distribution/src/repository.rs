@@ -70,7 +70,10 @@ impl Repository {
     pub async fn manifest(&self, reference: &str) -> Result<Fetched> {
         let make = self.manifest_call(Method::GET, reference);
         let url = make().url;
-        let response = self.patiently(&make).await?;
+        let response = self.patiently(&make).await.map_err(|error| {
+            // Docker asks for the digest of a tag first.
+            error.asked(if reference.parse::<Digest>().is_ok() { "Get" } else { "Head" }, &url)
+        })?;
         let media_type = media_type(&response);
         let told = content_digest(response.headers());
         let bytes = self.session.body(&url, response, MAX_MANIFEST).await?;
@@ -104,7 +107,8 @@ impl Repository {
         for _ in 0..MAX_PAGES {
             let Some(url) = next.take() else { break };
             let page = url.clone();
-            let response = self.patiently(move || Call::new(Method::GET, page.clone(), "")).await?;
+            let response = self.patiently(move || Call::new(Method::GET, page.clone(), "")).await;
+            let response = response.map_err(|error| error.asked("Get", &url))?;
             next = next_page(&url, &response).filter(|next| next.same_origin(&url));
             let bytes = self.session.body(&url, response, MAX_MANIFEST).await?;
             let listed: Tags = serde_json::from_slice(&bytes)

@@ -24,6 +24,9 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// What the usual verification says of a server whose certificate is an authority's.
+const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
+
 /// How the server's certificate is checked and what is shown to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsRules {
@@ -122,7 +125,7 @@ impl ServerCertVerifier for Verified {
         match verified {
             // Looked at after the dates and before the chain, so the dates are right.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
-                if other.0.to_string().contains("CaUsedAsEndEntity")
+                if other.0.to_string().contains(AUTHORITY_AS_SERVER)
                     && self.trusted.iter().any(|trusted| trusted == end_entity) =>
             {
                 let parsed = ParsedCertificate::try_from(end_entity)?;
@@ -167,6 +170,10 @@ pub(crate) fn words(error: &std::io::Error) -> String {
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "x509: certificate is not valid for this name".to_owned()
+            }
+            // An authority's own certificate as the server's, one that nobody here put among the trusted.
+            CertificateError::Other(other) if other.0.to_string().contains(AUTHORITY_AS_SERVER) => {
+                "x509: certificate signed by unknown authority".to_owned()
             }
             other => format!("x509: {other}"),
         },

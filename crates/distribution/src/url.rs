@@ -101,6 +101,12 @@ impl Url {
         Url { target: format!("{}{mark}{name}={}", self.target, escape(value)), ..self.clone() }
     }
 
+    /// The address without parameters, which may hold what is no one's business.
+    #[must_use]
+    pub fn without_query(&self) -> Url {
+        Url { target: self.target.split('?').next().unwrap_or_default().to_owned(), ..self.clone() }
+    }
+
     /// `host` or `host:port`, as in the Host header.
     #[must_use]
     pub fn authority(&self) -> String {

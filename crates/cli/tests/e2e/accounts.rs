@@ -74,6 +74,7 @@ fn logged_in_images_travel() {
     assert!(code == 1 && err.contains("no basic auth credentials"), "{err}");
     let (code, _, err) = account.ours(&host, "login -u alice -p wrong REG");
     assert!(code == 1 && err.contains("WARNING! Using --password via the CLI is insecure"), "{err}");
+    assert!(err.contains("/v2/ failed with status: 401 Unauthorized"), "{err}");
     assert_eq!(account.config(), "", "nothing wrong is kept");
     let (code, out, err) = account.ours(&host, "login -u alice --password-stdin REG");
     assert_eq!((code, out.as_str()), (0, "Login Succeeded\n"), "{err}");
@@ -92,8 +93,11 @@ fn logged_in_images_travel() {
     account.ok(&host, "rmi REG/app:1");
     assert_eq!(account.ok(&host, "run --rm -q --pull always REG/app:1 echo there"), "there\n");
     assert_eq!(account.ok(&host, "logout REG"), format!("Removing login credentials for {}\n", NAME));
+    // Neither client asks for a name and a password then.
     let (code, _, err) = account.ours(&host, "pull REG/app:1");
-    assert!(code == 1 && err.contains("no basic auth credentials"), "{err}");
+    assert!(code == 1 && err.contains("/app/manifests/1\": no basic auth credentials"), "{err}");
+    let (code, out, err) = account.run(&host, host.docker_command(), "pull REG/app:1", "");
+    assert!(code == 1 && err.contains("/app/manifests/1\": no basic auth credentials"), "{out}{err}");
 }
 
 #[test]

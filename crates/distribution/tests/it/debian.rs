@@ -178,7 +178,8 @@ async fn with_tls_and_a_password() {
     House::with(settings).pull_as(&name, alice("s3cret")).await.unwrap();
     assert_eq!(house.client.login(&registry.address, &alice("s3cret")).await.unwrap(), None);
     let refused = house.client.login(&registry.address, &alice("wrong")).await.unwrap_err();
-    assert!(refused.to_string().contains("unauthorized"), "{refused}");
+    assert_eq!(refused.kind(), boxship_distribution::Kind::Unauthorized);
+    assert!(refused.to_string().ends_with("failed with status: 401 Unauthorized"), "{refused}");
     // This very machine is insecure by rule: without the certificate it is not verified, and works.
     House::new().pull_as(&name, alice("s3cret")).await.unwrap();
 }

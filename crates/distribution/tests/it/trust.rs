@@ -83,9 +83,17 @@ async fn redirects_carry_no_credentials_to_another_host() {
     let there = storage.seen("/blobs/");
     assert_eq!(there.len(), 3);
     assert!(there.iter().all(|seen| !seen.headers.contains_key("authorization")), "{there:?}");
-    let anonymous = House::new().pull(&format!("{}/app", registry.address)).await.unwrap_err();
-    assert_eq!(anonymous.to_string(), "no basic auth credentials");
-    assert_eq!(anonymous.kind(), Kind::Unauthorized);
+    // Told with the question, as Docker puts it: of a tag it asks for the head first.
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (name, question) in [
+        (format!("{}/app", registry.address), "Head \"URL/manifests/latest\"".to_owned()),
+        (format!("{}/app@{digest}", registry.address), format!("Get \"URL/manifests/{digest}\"")),
+    ] {
+        let anonymous = House::new().pull(&name).await.unwrap_err();
+        let question = question.replace("URL", &format!("http://{}/v2/app", registry.address));
+        assert_eq!(anonymous.to_string(), format!("{question}: no basic auth credentials"));
+        assert_eq!(anonymous.kind(), Kind::Unauthorized);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

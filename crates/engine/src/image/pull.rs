@@ -29,8 +29,11 @@ impl Engine {
             Err(error) if error.kind() == Kind::Unavailable && is_built_in(&wanted) && fits => {
                 Ok(self.load_built_in(&wanted, &error))
             }
-            // What Docker answers when a registry can't be reached.
-            Err(error) if error.kind() == Kind::Unavailable => Err(Error::internal(error.to_string())),
+            // What Docker answers when a registry can't be reached or wants other credentials: at 401 its client would
+            // ask for a name and a password in the middle of a script.
+            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Unauthorized) => {
+                Err(Error::internal(error.to_string()))
+            }
             outcome => outcome,
         }
     }
@@ -70,8 +73,12 @@ impl Engine {
             reporter.tell(ProgressMessage::status(format!(
                 "{name} is built into this engine: loading it instead"
             )));
-            let loaded =
-                load::load(&engine, &mut boxship_image::hello::archive().as_slice(), Some(reporter))?;
+            let loaded = load::load(
+                &engine,
+                &mut boxship_image::hello::archive().as_slice(),
+                &Default::default(),
+                Some(reporter),
+            )?;
             for image in loaded {
                 reporter.tell(ProgressMessage::status(format!("Image ID: {}", image.id)));
             }
