@@ -199,9 +199,7 @@ impl Client {
         query: Query,
         reader: impl AsyncRead + Send + Sync + Unpin + 'static,
     ) -> Result<Body> {
-        if !self.fixed {
-            self.negotiate().await?;
-        }
+        self.settle().await?;
         let pieces = futures_util::stream::try_unfold(reader, |mut reader| async move {
             let mut piece = vec![0; PIECE];
             let read = reader.read(&mut piece).await?;
@@ -236,6 +234,11 @@ impl Client {
         let content_type = content_type.unwrap_or_default().to_string();
         let stream = Box::new(TokioIo::new(hyper::upgrade::on(response).await?));
         Ok(Hijacked { stream, content_type })
+    }
+
+    /// Settles the version before a request that depends on it, unless the user has said which.
+    pub async fn settle(&self) -> Result<()> {
+        if self.fixed { Ok(()) } else { self.negotiate().await }
     }
 
     /// Asks the daemon for its version and speaks the older of the two from now on.

@@ -166,6 +166,35 @@ async fn refusals_in_dockers_words() {
     daemon.end().await;
 }
 
+/// An archive without files is an image too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_images_one_platform_may_be_asked_for() {
+    let daemon = Daemon::start().await;
+    let archive = "\0".repeat(1024);
+    let made = daemon.ask("POST /images/create?fromSrc=-&repo=a&platform=linux/s390x", "", &archive).await;
+    assert!(made.status() == "200" && made.body.contains("\"}\r\n"), "ends as Docker's: {:?}", made.body);
+    let platform =
+        |name: &str| format!("platform=%7B%22os%22:%22linux%22,%22architecture%22:%22{name}%22%7D");
+    let other = "image with reference a was found but does not provide the specified platform (linux/amd64)";
+    for (request, archive, status, part) in [
+        ("GET /images/a/get?".to_owned() + &platform("amd64"), "", "404", other),
+        ("GET /images/get?names=a&".to_owned() + &platform("amd64"), "", "404", other),
+        ("GET /images/a/get?".to_owned() + &platform("s390x"), "", "200", "index.json"),
+        ("POST /images/a/push?".to_owned() + &platform("amd64"), "", "404", other),
+        ("GET /images/a/get?platform=x".to_owned(), "", "400", "failed to parse platform"),
+        (
+            "POST /images/create?fromSrc=-&platform=plan9/amd64".to_owned(),
+            archive.as_str(),
+            "400",
+            "operating system is not supported",
+        ),
+    ] {
+        let answer = daemon.ask(&request, "", archive).await;
+        assert!(answer.status() == status && answer.body.contains(part), "{request}: {}", answer.body);
+    }
+    daemon.end().await;
+}
+
 /// With networks that are only configurations: nothing of them is in the kernel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn networks_come_and_go() {
@@ -229,7 +258,7 @@ async fn what_is_absent_says_so() {
         ("POST /build", "501", "not supported"),
         ("POST /images/x/push", "200", "An image does not exist locally with the tag: x"),
         ("POST /images/x@sha256:0/push", "400", "invalid reference format"),
-        ("GET /images/search?term=x&limit=101", "400", "limit is outside the range of [1, 100]"),
+        ("GET /images/search?term=x&limit=101", "400", "limit 101 is outside the range of [1, 100]"),
         ("GET /distribution/A/json", "400", "must be lowercase"),
         ("GET /volumes", "200", "{\"Volumes\":[],\"Warnings\":null}"),
         ("POST /volumes/prune", "200", "\"SpaceReclaimed\":0"),

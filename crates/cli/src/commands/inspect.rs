@@ -134,7 +134,7 @@ async fn object(invocation: &Invocation, client: &Client, kind: Option<&str>, na
         }
     };
     if kind.is_none_or(|kind| kind == "image") {
-        let platform = image::platform_json(parsed.filled("platform"))?;
+        let platform = image::platform_json(invocation, parsed.filled("platform"), 49).await?;
         match fetch(image::path(name, "json"), Query::new().maybe("platform", platform)).await {
             Err(Failure::Client(error)) if kind.is_none() && skippable(&error) => {}
             other => return other.inspect(|_| ignored("image")),

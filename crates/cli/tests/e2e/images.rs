@@ -23,6 +23,22 @@ fn save_and_load_keep_the_image() {
 }
 
 #[test]
+fn a_platform_may_be_asked_for_but_not_overlooked() {
+    let host = host();
+    let here = format(&host, "busybox", "linux/{{.Architecture}}");
+    let file = host.dir().join("saved.tar").display().to_string();
+    host.boxship(["save", "--platform", &here, "-o", &file, "busybox"]).ok();
+    assert_eq!(host.boxship(["load", "--platform", &here, "-i", &file]).ok(), "Loaded image: busybox:latest");
+    let other = host.boxship(["save", "--platform", "linux/other", "-o", &file, "busybox"]);
+    assert!(other.stderr.contains("does not provide the specified platform (linux/other)"), "{other:?}");
+    assert_eq!(other.code, 1);
+    let command = ["load", "--platform", &here, "-i", &file];
+    let older = host.boxship_command().env("DOCKER_API_VERSION", "1.41").args(command).output().unwrap();
+    let told = String::from_utf8_lossy(&older.stderr);
+    assert!(told.contains("\"--platform\" requires API version 1.48, but the Docker daemon"), "{told}");
+}
+
+#[test]
 fn compressed_archives_load() {
     let host = host();
     let archive = images::busybox();

@@ -55,6 +55,19 @@ where
     )
 }
 
+/// Progress of images: like [`lines`], each ended as Docker's formatter of such streams does.
+pub(crate) fn progress<S, T>(values: S) -> Reply
+where
+    S: Stream<Item = T> + Send + 'static,
+    T: Serialize,
+{
+    let ended = |value: T| {
+        let line = line(&value).map_err(|failure| std::io::Error::other(failure.message().to_owned()))?;
+        Ok([line.trim_ascii_end(), b"\r\n"].concat().into())
+    };
+    stream("application/json", values.map(ended))
+}
+
 /// A failure as its answer. Without content where HTTP allows none.
 pub(crate) fn failure(failure: &Failure) -> Reply {
     if failure.status() == StatusCode::NOT_MODIFIED {

@@ -155,7 +155,7 @@ fn message(event: Event) -> ProgressMessage {
 }
 
 /// The bar that Docker sends along for clients that draw none themselves.
-fn bar(current: u64, total: u64) -> String {
+pub(super) fn bar(current: u64, total: u64) -> String {
     if total == 0 || current > total {
         return format!("{:>8}", size(current));
     }

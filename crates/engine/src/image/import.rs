@@ -40,6 +40,9 @@ fn import_of(options: ImageImportOptions) -> Result<Import> {
     let platform = platform
         .map(|text| text.parse::<Platform>().map_err(|error| Error::invalid(error.to_string())))
         .transpose()?;
+    if platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+        return Err(Error::invalid("operating system is not supported"));
+    }
     let message = if options.message.is_empty() {
         format!("Imported from {}", options.source)
     } else {

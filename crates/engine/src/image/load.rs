@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use boxship_api::progress::{ProgressDetail, ProgressMessage};
 use boxship_image::{LoadEvent, LoadOptions, Loaded};
-use boxship_oci::Digest;
+use boxship_oci::{Digest, Platform};
 
+use super::distribution::bar;
 use super::known::Known;
 use super::transfer::{self, Reader, Reporter};
 use super::{Input, ProgressStream};
@@ -17,12 +18,18 @@ use crate::{Engine, Result};
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// `POST /images/load`.
-    pub async fn image_load(&self, input: Input, quiet: bool) -> Result<ProgressStream> {
+    /// `POST /images/load`: all images of an archive, or those for `platform`.
+    pub async fn image_load(
+        &self,
+        input: Input,
+        quiet: bool,
+        platform: Option<Platform>,
+    ) -> Result<ProgressStream> {
         let (engine, mut reader) = (self.clone(), Reader::new(input));
+        let options = LoadOptions { platform };
         Ok(transfer::progress(move |reporter| {
             let quiet_reporter = (!quiet).then_some(reporter);
-            let loaded = load(&engine, &mut reader, quiet_reporter)?;
+            let loaded = load(&engine, &mut reader, &options, quiet_reporter)?;
             reader.drain();
             loaded.iter().flat_map(sentences).for_each(|line| reporter.tell(ProgressMessage::stream(line)));
             Ok(())
@@ -34,6 +41,7 @@ impl Engine {
 pub(super) fn load(
     engine: &Engine,
     archive: &mut (dyn Read + Send),
+    options: &LoadOptions,
     reporter: Option<&Reporter>,
 ) -> Result<Vec<Loaded>> {
     let mut throttle = Throttle::default();
@@ -45,7 +53,7 @@ pub(super) fn load(
             reporter.tell(layer_progress(&diff_id, current, total));
         }
     };
-    let loaded = boxship_image::load(engine.store(), archive, &LoadOptions::default(), &mut progress)
+    let loaded = boxship_image::load(engine.store(), archive, options, &mut progress)
         .map_err(super::error::from_image)?;
     for image in &loaded {
         let known = Known::of(engine.store(), engine.store().images().get(&image.id)?)?;
@@ -79,6 +87,7 @@ fn layer_progress(diff_id: &Digest, current: u64, total: u64) -> ProgressMessage
     ProgressMessage {
         status: "Loading layer".to_owned(),
         id: id.get(..12).unwrap_or(id).to_owned(),
+        progress: bar(current, total),
         progress_detail: Some(ProgressDetail {
             current: current as i64,
             total: total as i64,

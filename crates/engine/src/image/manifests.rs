@@ -35,11 +35,14 @@ pub(super) fn add(
             digest: digest.clone(),
             size: bytes.len() as i64,
         };
+        let total = (disk.blobs + disk.size) as i64;
+        // `docker images --tree` shows this above its platforms' totals: with them it counts the archives too.
+        image.size = total;
         image.manifests.push(ManifestSummary {
             id: digest,
             descriptor,
             available: true,
-            size: ManifestSize { content: disk.blobs as i64, total: (disk.blobs + disk.size) as i64 },
+            size: ManifestSize { content: disk.blobs as i64, total },
             kind: "image".to_owned(),
             image_data: ManifestImage {
                 platform: platform(&known),

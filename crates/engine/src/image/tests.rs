@@ -1,6 +1,7 @@
 //! Images from end to end in a store of their own: load, name, list, save, remove, prune.
 
 use boxship_api::Filters;
+use boxship_oci::Platform;
 use futures_util::StreamExt;
 
 use super::*;
@@ -53,7 +54,7 @@ fn root_archive(name: &str, content: &str) -> Vec<u8> {
 impl House {
     async fn load(&self, archive: Vec<u8>) -> Vec<api::progress::ProgressMessage> {
         let input: Input = Box::pin(std::io::Cursor::new(archive));
-        self.engine.image_load(input, true).await.unwrap().collect().await
+        self.engine.image_load(input, true, None).await.unwrap().collect().await
     }
 
     async fn hello(&self) -> String {
@@ -304,4 +305,21 @@ async fn the_list_tells_platforms_when_asked() {
     assert_eq!(one.image_data.containers.len(), 1);
     assert!(one.size.content > 0 && one.size.total == one.size.content + one.image_data.size.unpacked);
     assert!(one.descriptor.size > 0 && one.descriptor.digest == one.id);
+    assert_eq!(listed[0].size, one.size.total, "the tree's lines agree");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_asked_for_a_platform() {
+    let house = house().await;
+    for (architecture, part) in
+        [(Platform::host().architecture.as_str(), "Loaded image"), ("none", "linux/none")]
+    {
+        let input: Input = Box::pin(std::io::Cursor::new(boxship_image::hello::archive()));
+        let platform = Some(Platform::new("linux", architecture, None));
+        let told: Vec<_> = house.engine.image_load(input, false, platform).await.unwrap().collect().await;
+        let last = told.last().unwrap();
+        assert!(format!("{}{}", last.stream, last.error).contains(part), "{told:?}");
+        let bars = told.iter().filter(|message| message.progress_detail.is_some());
+        assert!(bars.clone().all(|message| message.progress.starts_with('[')), "{told:?}");
+    }
 }

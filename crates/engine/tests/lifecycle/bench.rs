@@ -40,7 +40,7 @@ pub(super) async fn try_open(path: &Path) -> boxship_engine::Result<Engine> {
 
 pub(super) async fn load(engine: &Engine) {
     let archive = tokio::fs::File::open(boxship_testkit::images::busybox()).await.expect("busybox");
-    let mut progress = engine.image_load(Box::pin(archive), true).await.expect("load");
+    let mut progress = engine.image_load(Box::pin(archive), true, None).await.expect("load");
     while let Some(message) = progress.next().await {
         assert_eq!(message.error, "", "load busybox");
     }

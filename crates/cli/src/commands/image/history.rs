@@ -51,7 +51,7 @@ const YEAR_2000: i64 = 946_684_800;
 
 async fn history(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
-    let platform = super::platform_json(parsed.filled("platform"))?;
+    let platform = super::platform_json(invocation, parsed.filled("platform"), 48).await?;
     let client = invocation.client().await?;
     let query = Query::new().maybe("platform", platform);
     let steps: Option<Vec<HistoryResponseItem>> =

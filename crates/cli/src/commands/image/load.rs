@@ -34,7 +34,7 @@ async fn load(invocation: &Invocation) -> Result<u8> {
     let quiet = parsed.on("quiet") || !terminal;
     let query = Query::new()
         .set("quiet", u8::from(quiet))
-        .maybe("platform", super::platform_json(parsed.filled("platform"))?);
+        .maybe("platform", super::platform_json(invocation, parsed.filled("platform"), 48).await?);
     let input = parsed.filled("input");
     if input.is_none() && io::stdin().is_terminal() {
         return Err(Failure::new("requested load from stdin, but stdin is empty"));

@@ -49,11 +49,23 @@ async fn ask_registry(
     Ok(client.request_with(method, path, query, &[(AUTH, &header)], None::<&()>).await?)
 }
 
-/// `--platform` as the API takes it where it wants JSON.
-pub fn platform_json(text: Option<String>) -> Result<Option<String>> {
+/// `--platform` as the API takes it where it wants JSON. A daemon older than `1.since` would overlook it there.
+pub async fn platform_json(
+    invocation: &Invocation,
+    text: Option<String>,
+    since: u16,
+) -> Result<Option<String>> {
     let Some(text) = text else { return Ok(None) };
     let platform: boxship_oci::platform::Platform =
         text.parse().map_err(|why| Failure::new(format!("invalid platform: {why}")))?;
+    let client = invocation.client().await?;
+    client.settle().await?;
+    let spoken = client.version();
+    if !spoken.at_least(since) {
+        return Err(Failure::new(format!(
+            "\"--platform\" requires API version 1.{since}, but the Docker daemon API version is {spoken}"
+        )));
+    }
     serde_json::to_string(&platform).map(Some).map_err(|why| Failure::new(why.to_string()))
 }
 

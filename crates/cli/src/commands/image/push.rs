@@ -39,7 +39,7 @@ async fn push(invocation: &Invocation) -> Result<u8> {
             "--disable-content-trust=false is not supported: there is no content trust",
         ));
     }
-    let platform = super::platform_json(parsed.filled("platform"))?;
+    let platform = super::platform_json(invocation, parsed.filled("platform"), 46).await?;
     let mut reference = Reference::parse(parsed.operand(0)).map_err(|why| Failure::new(why.to_string()))?;
     if all && !reference.is_name_only() {
         return Err(Failure::new("tag can't be used with --all-tags/-a"));

@@ -33,7 +33,8 @@ async fn rmi(invocation: &Invocation) -> Result<u8> {
     let force = parsed.on("force");
     let mut query = Query::new().flag("force", force).flag("noprune", parsed.on("no-prune"));
     for platform in parsed.list("platform").iter().flat_map(|list| list.split(',')) {
-        query = query.maybe("platforms", super::platform_json(Some(platform.to_string()))?);
+        query =
+            query.maybe("platforms", super::platform_json(invocation, Some(platform.to_string()), 50).await?);
     }
     let mut errors = Vec::new();
     let mut fatal = false;

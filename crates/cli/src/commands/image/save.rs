@@ -40,7 +40,8 @@ async fn save(invocation: &Invocation) -> Result<u8> {
     for name in &parsed.operands {
         query = query.set("names", name);
     }
-    let query = query.maybe("platform", super::platform_json(parsed.filled("platform"))?);
+    let query =
+        query.maybe("platform", super::platform_json(invocation, parsed.filled("platform"), 48).await?);
     let partial = output.as_deref().map(Partial::create).transpose()?;
     let body = invocation.client().await?.request(Method::GET, "/images/get", query, None::<&()>).await?;
     match partial {

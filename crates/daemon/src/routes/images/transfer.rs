@@ -20,17 +20,22 @@ use crate::http::{Call, Failure, Reply, reply};
 
 /// `POST /images/load`.
 pub(crate) async fn load(mut call: Call) -> Result<Reply, Failure> {
-    refuse_platform(&call)?;
+    let platform = platform(&call, "platform", 48)?.map(|platform| platform.wanted());
     let quiet = call.query.switch_or("quiet", true);
     let archive = input(&mut call);
-    let progress = call.engine().image_load(archive, quiet).await?;
+    let progress = call.engine().image_load(archive, quiet, platform).await?;
     Ok(told(&call, progress))
 }
 
 /// `GET /images/get`, `GET /images/{name}/get`.
 pub(crate) async fn save(call: Call) -> Result<Reply, Failure> {
-    refuse_platform(&call)?;
     let names = if call.name.is_empty() { call.query.all("names") } else { vec![call.name.clone()] };
+    // An image here has one platform: that one may be asked for.
+    if let Some(platform) = platform(&call, "platform", 48)? {
+        for name in &names {
+            platform.check(&call.engine().image_inspect(name).await?, name)?;
+        }
+    }
     let bytes = call.engine().image_save(names).await?;
     Ok(reply::stream("application/x-tar", call.until_stop(bytes.map_err(io::Error::other))))
 }
@@ -86,14 +91,17 @@ pub(crate) async fn commit(mut call: Call) -> Result<Reply, Failure> {
 
 /// `POST /images/{name}/push`.
 pub(crate) async fn push(call: Call) -> Result<Reply, Failure> {
-    if platform(&call, "platform", 46)?.is_some() {
-        return Err(Failure::invalid("choosing a platform to push is not supported by this engine"));
-    }
     let options = ImagePushOptions {
         image: call.name.clone(),
         tag: call.query.text("tag").unwrap_or_default().to_owned(),
         auth: credentials(&call),
     };
+    // An image here has one platform: that one may be asked for.
+    if let Some(platform) = platform(&call, "platform", 46)? {
+        let colon = if options.tag.is_empty() { "" } else { ":" };
+        let name = format!("{}{colon}{}", options.image, options.tag);
+        platform.check(&call.engine().image_inspect(&name).await?, &name)?;
+    }
     let progress = call.engine().image_push(options).await?;
     Ok(told(&call, progress))
 }
@@ -102,7 +110,10 @@ pub(crate) async fn push(call: Call) -> Result<Reply, Failure> {
 pub(crate) async fn search(call: Call) -> Result<Reply, Failure> {
     let limit = call.query.number("limit")?.unwrap_or(0);
     let limit = u32::try_from(limit).ok().filter(|limit| *limit <= 100);
-    let limit = limit.ok_or_else(|| Failure::invalid("limit is outside the range of [1, 100]"))?;
+    let limit = limit.ok_or_else(|| {
+        let asked = call.query.text("limit").unwrap_or_default();
+        Failure::invalid(format!("limit {asked} is outside the range of [1, 100]"))
+    })?;
     let term = call.query.text("term").unwrap_or_default();
     let filters = call.query.filters()?;
     let found = call.engine().image_search(term, limit, &filters, credentials(&call).as_ref()).await?;
@@ -134,7 +145,7 @@ fn input(call: &mut Call) -> Input {
 }
 
 fn told(call: &Call, progress: ProgressStream) -> Reply {
-    reply::lines("application/json", call.until_stop(progress.fuse()))
+    reply::progress(call.until_stop(progress.fuse()))
 }
 
 /// A header that can't be read is as good as none, as Docker has it.
@@ -157,6 +168,12 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
+    /// The same in the engine's terms.
+    fn wanted(&self) -> boxship_oci::Platform {
+        let variant = Some(self.variant.as_str()).filter(|variant| !variant.is_empty());
+        boxship_oci::Platform::new(&self.os, &self.architecture, variant)
+    }
+
     /// Refuse an image of another platform.
     pub(crate) fn check(&self, image: &InspectResponse, name: &str) -> Result<(), Failure> {
         let same = self.os == image.os
@@ -182,12 +199,4 @@ pub(crate) fn platform(call: &Call, name: &str, since: u16) -> Result<Option<Pla
         return Err(Failure::invalid("both OS and Architecture must be provided"));
     }
     Ok(Some(platform))
-}
-
-/// Images here have one platform each, so there is nothing to choose in an archive.
-fn refuse_platform(call: &Call) -> Result<(), Failure> {
-    match platform(call, "platform", 48)? {
-        None => Ok(()),
-        Some(_) => Err(Failure::invalid("choosing a platform of an archive is not supported by this engine")),
-    }
 }
