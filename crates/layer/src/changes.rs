@@ -76,10 +76,14 @@ impl Found {
 
     fn add(&mut self, path: &[u8], kind: ChangeKind) {
         self.changes.insert(path.to_vec(), kind);
-        // As Docker lists it: what changes in a folder changes the folder, and those above it.
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        for end in ends {
-            self.changes.entry(path[..end].to_vec()).or_insert(ChangeKind::Modified);
+        // As Docker lists it: what changes in a folder changes the folder, and those above it. What is listed has those
+        // above it listed, too: trees are as deep as a container makes them.
+        let ends = path.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for folder in ends.map(|end| &path[..end]) {
+            if self.changes.contains_key(folder) {
+                break;
+            }
+            self.changes.insert(folder.to_vec(), ChangeKind::Modified);
         }
     }
 
