@@ -60,11 +60,11 @@ impl Links {
             }));
         }
         // The kernel makes a route for each address.
-        let follows = |claim: &Claim, own: &Claim| {
-            !own.is_route && own.link == claim.link && own.net.trunc() == claim.net.trunc()
-        };
-        let all = claims.clone();
-        claims.retain(|claim| !claim.is_route || !all.iter().any(|own| follows(claim, own)));
+        let follows =
+            |claim: &Claim, own: &Claim| own.link == claim.link && own.net.trunc() == claim.net.trunc();
+        // A router has very many routes, and few addresses.
+        let own: Vec<_> = claims.iter().filter(|claim| !claim.is_route).cloned().collect();
+        claims.retain(|claim| !claim.is_route || !own.iter().any(|own| follows(claim, own)));
         Ok(claims)
     }
 
