@@ -101,7 +101,8 @@ pub(super) fn of(network: &Network, side: Side) -> Option<Vec<Instruction>> {
 /// What comes up from the network. Packets for the network's own addresses pass; those for the host's loopback never
 /// do, for its bridges lead there for the sake of ports published there. What is for elsewhere gets the type of a
 /// packet that the kernel neither forwards nor hands to a TCP socket, until the table takes it back; from an internal
-/// network it does not pass at all.
+/// network it does not pass at all. By an administrator's bridge the host is reached at any of its addresses, perhaps by
+/// the administrator alone: it has to be without the table, too.
 fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     // Bridged frames may have met the table already (br_netfilter).
     let mut program = Program::of_unseen(PACKET_TYPE);
@@ -118,7 +119,7 @@ fn ingress(network: &Network) -> Option<Vec<Instruction>> {
     program.judge6(&network.subnets, elsewhere);
     // The kernel refuses code that nothing leads to.
     if !network.internal {
-        program.turn_away();
+        program.turn_away(network.foreign);
     }
     program.end()
 }
@@ -196,12 +197,17 @@ impl Program {
     }
 
     /// Gives what is for elsewhere the type of a multicast.
-    fn turn_away(&mut self) {
+    fn turn_away(&mut self, foreign: bool) {
         self.label(Label::Beyond);
-        self.jump_if(IF_EQUAL, KEPT, HOST, Label::Change);
+        if !foreign {
+            self.jump_if(IF_EQUAL, KEPT, HOST, Label::Change);
+        }
         // A frame for many with a packet for one: the table could not tell it from what is changed here.
         self.jump_if(IF_EQUAL, KEPT, MULTICAST, Label::Drop);
         self.jump(Label::Pass);
+        if foreign {
+            return;
+        }
         self.label(Label::Change);
         self.copy(1, CONTEXT);
         self.push(MOVE, A, 0, 0, MULTICAST);
@@ -304,8 +310,8 @@ mod tests {
             (0..number).flat_map(of).map(|subnet| subnet.parse().unwrap()).collect()
         };
         for number in [0, 1, 50] {
-            for internal in [false, true] {
-                let network = Network { subnets: subnets(number), internal, ..Network::default() };
+            for (internal, foreign) in [(false, false), (true, false), (false, true)] {
+                let network = Network { subnets: subnets(number), internal, foreign, ..Network::default() };
                 for side in [Side::Ingress, Side::Egress] {
                     let program = of(&network, side).unwrap();
                     load_packet_filter(*b"boxship_test\0\0\0\0", &program).unwrap();

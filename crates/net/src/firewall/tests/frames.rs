@@ -156,3 +156,33 @@ fn fragments_of_others_are_known_by_having_no_socket() {
         assert!(heard, "{way:?}, bridged frames {bridged}: the host's own");
     }
 }
+
+/// It may be the administrator's only way to the host, whatever addresses the host has there.
+#[test]
+fn by_an_administrators_bridge_the_host_is_reached_without_the_table() {
+    for (way, bridged) in WAYS {
+        let world = World::new();
+        world.set("bridge/bridge-nf-call-iptables", bridged);
+        world.set("bridge/bridge-nf-call-ip6tables", bridged);
+        world.serve("host", 81);
+        world.serve("three", 80);
+        let firewall = firewall_by(&world, way, &[]);
+        let only4 = vec!["172.20.0.0/24".parse().unwrap()];
+        firewall.set_network(&Network { foreign: true, subnets: only4, ..network(0) }).unwrap();
+        let reached = || {
+            for (address, expect) in [
+                ("172.20.0.1:81", "host 172.20.0.2"),
+                ("10.9.0.1:81", "host 172.20.0.2"),
+                ("[fd20::1]:81", "host fd20::2"),
+            ] {
+                assert_eq!(world.hear("one", address, Tcp).as_deref(), Ok(expect), "{way:?} {address}");
+            }
+        };
+        reached();
+        world.exec("host", "nft flush ruleset");
+        reached();
+        for address in ["172.21.0.2:80", "[fd21::2]:80"] {
+            silent(&world, "one", address, "another network");
+        }
+    }
+}
