@@ -41,7 +41,7 @@ use endings::Endings;
 use last_resort::LastResort;
 use others::Others;
 use pair::Pair;
-use wanted::{Shape, Wanted, elements_of};
+use wanted::{Regard, Shape, Wanted, elements_of};
 
 /// How published ports meet the host's own input rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Firewall {
         wanted.add(ports)?;
         let mut state = self.state();
         wanted.others = state.wanted.others.clone();
-        wanted.marked = state.wanted.marked;
+        wanted.regard = state.wanted.regard;
         let before = std::mem::replace(&mut state.wanted, wanted);
         match self.rebuild(&mut state) {
             Ok(()) => {
@@ -304,7 +304,8 @@ impl Firewall {
     /// The whole table in one transaction.
     fn rebuild(&self, state: &mut State) -> Result<()> {
         let pair = Pair::of(&self.table);
-        state.wanted.marked = state.wanted.marked || self.is_mark_asked().unwrap_or(true);
+        let regard = self.regard().unwrap_or(Regard { marked: true, prioritized: true });
+        state.wanted.regard = state.wanted.regard.and(regard);
         let shape = self.shape(&state.wanted);
         let was_there = pair.exists(&self.links)?;
         let out = shape.pair.as_ref().map(|pair| pair.ensure(&self.links, shape.localhost6)).transpose()?;

@@ -5,8 +5,10 @@ use boxship_sys::Errno;
 
 use super::Firewall;
 use super::table::OURS;
+use super::wanted::Regard;
 use crate::nft::object::TableFamily;
 use crate::nft::read::{self, BaseChain};
+use crate::nft::rule::META_PRIORITY;
 use crate::ports::Published;
 use crate::rtnetlink::address;
 use crate::why::{self, Answer, Facts, Foreign, Hook, Question};
@@ -14,6 +16,7 @@ use crate::{Result, sysctl};
 
 const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
+const POSTROUTING: u32 = 4;
 const FRAMES4: [&str; 2] = ["bridge", "bridge-nf-call-iptables"];
 const FRAMES6: [&str; 2] = ["bridge", "bridge-nf-call-ip6tables"];
 
@@ -66,28 +69,28 @@ impl Firewall {
         ))
     }
 
-    /// Whether a rule beside a chain for what is forwarded asks for our mark. Rules of the older iptables can't be read:
-    /// where it is in use they may.
-    pub(super) fn is_mark_asked(&self) -> Result<bool> {
+    /// What rules beside chains for what is forwarded make necessary. Rules of the older iptables can't be read: where
+    /// it is in use they may ask for the mark, and set priorities where one of its tables is the one for that.
+    pub(super) fn regard(&self) -> Result<Regard> {
+        let mut regard = Regard::default();
         for names in ["ip_tables_names", "ip6_tables_names"] {
-            if std::fs::read_to_string(format!("/proc/thread-self/net/{names}"))
-                .is_ok_and(|names| !names.is_empty())
-            {
-                return Ok(true);
-            }
+            let names = std::fs::read_to_string(format!("/proc/thread-self/net/{names}")).unwrap_or_default();
+            regard.marked |= !names.is_empty();
+            regard.prioritized |= names.lines().any(|name| name == "mangle");
         }
         let mut tables: Vec<(TableFamily, String)> = Vec::new();
-        for chain in self.filters()?.into_iter().filter(|chain| chain.hook == FORWARD) {
+        for chain in self.filters()?.into_iter().filter(|chain| [FORWARD, POSTROUTING].contains(&chain.hook))
+        {
             let table = family_of(&chain).map(|family| (family, chain.table));
             tables.extend(table.filter(|table| !tables.contains(table)));
         }
         for (family, table) in tables {
-            let rules = read::rules(&self.connection, family, &table)?;
-            if rules.iter().any(|rule| asks_for_mark(rule)) {
-                return Ok(true);
+            for rule in read::rules(&self.connection, family, &table)? {
+                regard.marked |= asks_for_mark(&rule);
+                regard.prioritized |= sets_priority(&rule);
             }
         }
-        Ok(false)
+        Ok(regard)
     }
 
     /// Tells the way of a packet on this host. `relayed`: the ports that programs listen for and relay.
@@ -177,8 +180,21 @@ fn family_of(chain: &BaseChain) -> Option<TableFamily> {
     }
 }
 
+/// Whether a rule of another program is one that the table has to regard.
+pub(super) fn needs_regard(rule: &[u8]) -> bool {
+    asks_for_mark(rule) || sets_priority(rule)
+}
+
+/// Whether a rule sets priorities: by an expression `meta` with the key `priority` and then a source register (nf_tables
+/// netlink), or by the target that iptables has for it.
+fn sets_priority(rule: &[u8]) -> bool {
+    let attribute = |kind: u16| [8u16.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    let expression = [attribute(2), META_PRIORITY.to_be_bytes().to_vec(), attribute(3)].concat();
+    tells(rule, &expression, 1) || tells(rule, b"CLASSIFY\0", 1)
+}
+
 /// Whether a rule looks for our mark: once as what is looked for, once as the bits that count.
-pub(super) fn asks_for_mark(rule: &[u8]) -> bool {
+fn asks_for_mark(rule: &[u8]) -> bool {
     tells(rule, &OURS.to_ne_bytes(), 2)
 }
 

@@ -135,8 +135,9 @@ pub(crate) fn chains(shape: &Shape) -> Vec<Chain> {
     chains.extend([from_internal(), input(), ours(shape)]);
     chains.extend(shape.admitted_from().map(admitted));
     chains.push(forward(shape));
-    chains.extend(shape.marked.then(forwarded));
+    chains.extend(shape.regard.marked.then(forwarded));
     chains.extend([output(shape), leaving(shape)]);
+    chains.extend(shape.regard.prioritized.then(departing));
     chains
 }
 
@@ -392,7 +393,7 @@ fn ours(shape: &Shape) -> Chain {
         Rule::new().within(&[Field::OutName], UNPROTECTED).accept(),
         Rule::new().within(&[Field::OutName], BRIDGES).drop().comment("not published"),
     ];
-    if shape.marked {
+    if shape.regard.marked {
         let elsewhere = Rule::new().equals(Field::OutKind, &interface_name("bridge"));
         rules.push(elsewhere.clear_mark(OURS).comment("into another's bridge: its rules decide"));
     }
@@ -403,14 +404,9 @@ fn ours(shape: &Shape) -> Chain {
 /// `guarded`: forwarding was off before we came, so what could not be forwarded then still isn't. Hardware never has a
 /// kind; a link with one that isn't known was made by a program since.
 fn forward(shape: &Shape) -> Chain {
-    let marked = |rule: Rule| if shape.marked { rule.set_mark(OURS) } else { rule };
-    // The program on the bridge lets pass what was here.
-    let into = Rule::new()
-        .equals(Field::OutKind, &interface_name("bridge"))
-        .within(&[Field::OutName], BRIDGES)
-        .set_priority(SEEN);
+    let marked = |rule: Rule| if shape.regard.marked { rule.set_mark(OURS) } else { rule };
     let out = Rule::new().within(&[Field::InName], BRIDGES);
-    let mut rules = [into, out].map(|rule| marked(rule).verdict(Verdict::Goto("ours"))).to_vec();
+    let mut rules = [seen(), out].map(|rule| marked(rule).verdict(Verdict::Goto("ours"))).to_vec();
     for &family in &shape.guarded {
         let known = of(GUARDED, family);
         let among_ports = Rule::of(family).within(&[Field::InName, Field::OutName], BRIDGED);
@@ -433,6 +429,20 @@ fn forwarded() -> Chain {
     let unmark = |field| Rule::new().within(&[field], BRIDGES).clear_mark(OURS);
     let rules = vec![unmark(Field::InName), unmark(Field::OutName)];
     Chain { name: "forwarded", base: base(Kind::Filter, Hook::Forward, 300), rules }
+}
+
+/// The program on the bridge lets pass what was here.
+fn seen() -> Rule {
+    Rule::new()
+        .equals(Field::OutKind, &interface_name("bridge"))
+        .within(&[Field::OutName], BRIDGES)
+        .set_priority(SEEN)
+}
+
+/// After others who set priorities: what gets this far was let through by the forward chain, which isn't there without
+/// this one.
+fn departing() -> Chain {
+    Chain { name: "departing", base: base(Kind::Filter, Hook::Postrouting, 1000), rules: vec![seen()] }
 }
 
 fn only_for_containers(family: Family) -> &'static str {

@@ -22,8 +22,8 @@ pub(super) struct Wanted {
     pub(super) routes: BTreeMap<Route, BTreeSet<(u16, u16)>>,
     /// What isn't forwarded between interfaces that are none of ours.
     pub(super) others: Others,
-    /// Whether rules of others ask for our mark.
-    pub(super) marked: bool,
+    /// What rules of others make necessary.
+    pub(super) regard: Regard,
 }
 
 /// How a table is made.
@@ -39,8 +39,24 @@ pub(crate) struct Shape {
     pub(crate) localhost6: bool,
     /// The lengths that subnets have.
     pub(crate) lengths: BTreeSet<(Family, u8)>,
-    /// Others' rules ask for our mark.
+    /// What others' rules make necessary.
+    pub(crate) regard: Regard,
+}
+
+/// What rules of others make necessary, each at a price for all packets: once seen, it stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Regard {
+    /// They ask for our mark.
     pub(crate) marked: bool,
+    /// They set priorities, by which the programs on bridges know what the table let through.
+    pub(crate) prioritized: bool,
+}
+
+impl Regard {
+    /// What either of them makes necessary.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { marked: self.marked || other.marked, prioritized: self.prioritized || other.prioritized }
+    }
 }
 
 impl Shape {
@@ -127,7 +143,7 @@ impl Wanted {
             honest,
             localhost6,
             lengths: subnets.iter().map(|net| (family_of(net.addr()), net.prefix_len())).collect(),
-            marked: self.marked,
+            regard: self.regard,
         }
     }
 

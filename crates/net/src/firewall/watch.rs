@@ -10,7 +10,7 @@ use boxship_sys::Errno;
 use boxship_sys::netlink::{RECEIVE_BUFFER, Socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::surroundings::asks_for_mark;
+use super::surroundings::needs_regard;
 use super::{Firewall, State, table};
 use crate::netlink::{Protocol, attributes, messages};
 use crate::nft::attribute::Attributes;
@@ -46,7 +46,7 @@ impl Firewall {
         spawned.map(drop).map_err(|error| Error::Invalid(format!("start firewall-watch: {error}")))
     }
 
-    /// Makes the table anew if it isn't what it should be, or if others' rules begin to ask for our mark; tells what was
+    /// Makes the table anew if it isn't what it should be, or if others' rules begin to need regard; tells what was
     /// wrong.
     pub fn repair(&self) -> Result<Option<String>> {
         let mut state = self.state();
@@ -57,7 +57,7 @@ impl Firewall {
         let bridges =
             (!lacking.is_empty()).then(|| format!("programs of {} were removed", lacking.join(", ")));
         let Some(wrong) = self.what_is_wrong(&state)? else {
-            if !state.wanted.marked && self.is_mark_asked()? {
+            if state.wanted.regard.and(self.regard()?) != state.wanted.regard {
                 self.rebuild(&mut state)?;
             }
             return Ok(bridges);
@@ -140,7 +140,7 @@ fn keep_watch(socket: &Socket, watched: &Weak<Firewall>, on_repaired: &impl Fn(&
 struct Heard {
     /// It touched tables of our name.
     touched: bool,
-    /// It brought rules that ask for our mark.
+    /// It brought rules of others that the table has to regard.
     asked: bool,
 }
 
@@ -152,7 +152,7 @@ impl Heard {
             match read::notice(&message) {
                 Some(Notice::Changed(name)) => {
                     self.touched |= name == table;
-                    self.asked |= name != table && asks_for_mark(message.payload);
+                    self.asked |= name != table && needs_regard(message.payload);
                 }
                 Some(Notice::Done { process, name }) => {
                     let heard = std::mem::take(self);

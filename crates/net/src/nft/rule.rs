@@ -63,7 +63,8 @@ const REGISTER32: u32 = 8;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
 
-const META_PRIORITY: u32 = 2;
+/// `NFT_META_PRIORITY`.
+pub(crate) const META_PRIORITY: u32 = 2;
 const META_MARK: u32 = 3;
 const META_IIF: u32 = 4;
 const META_IIFNAME: u32 = 6;
