@@ -268,7 +268,12 @@ impl Partial {
         if self.data_path == self.blob_path {
             return Ok(Blob { digest: self.digest.clone(), size: self.size });
         }
-        std::fs::rename(&self.data_path, &self.blob_path).map_err(failed("rename", &self.data_path))?;
+        match std::fs::rename(&self.data_path, &self.blob_path) {
+            Ok(()) => {}
+            // Of two pulls that share it, the other was first.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && self.blob_path.exists() => {}
+            Err(e) => return Err(failed("rename", &self.data_path)(e)),
+        }
         // What can't be removed now is removed by age.
         let _ = std::fs::remove_file(&self.map_path);
         Ok(Blob { digest: self.digest.clone(), size: self.size })
@@ -353,6 +358,9 @@ mod tests {
         let digest = Digest::of("hello");
         let partial = store.partial(&digest, 5, &lease).unwrap();
         partial.append(0, b"hello").unwrap();
+        partial.promote(&lease).unwrap();
+        assert_eq!(store.content().read(&digest, 10).unwrap(), b"hello");
+        // Two pulls may share it, and neither knows when the other ends.
         partial.promote(&lease).unwrap();
         assert_eq!(store.content().read(&digest, 10).unwrap(), b"hello");
     }
