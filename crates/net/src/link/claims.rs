@@ -48,24 +48,24 @@ impl Links {
         let name = |index: u32| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
         let addresses = address::list(&self.connection, None)?;
         let own = addresses.iter().filter(|own| !is_of_link(&own.net));
-        let mut claims: Vec<_> = own
+        let own: Vec<_> = own
             .map(|own| Claim { net: own.net, link: name(own.index).unwrap_or_default(), is_route: false })
             .collect();
+        // The kernel makes a route for each address. A router has very many routes, and few addresses.
+        let follows = |claim: &Claim| {
+            own.iter().any(|own| own.link == claim.link && own.net.trunc() == claim.net.trunc())
+        };
+        let mut routed = Vec::new();
         for v6 in [false, true] {
-            let routes = route::list(&self.connection, v6)?.into_iter();
-            claims.extend(routes.filter(is_claim).map(|route| Claim {
+            let routes = route::list(&self.connection, v6)?.into_iter().filter(is_claim);
+            let claims = routes.map(|route| Claim {
                 net: route.destination,
                 link: route.link.and_then(name).unwrap_or_default(),
                 is_route: true,
-            }));
+            });
+            routed.extend(claims.filter(|claim| !follows(claim)));
         }
-        // The kernel makes a route for each address.
-        let follows =
-            |claim: &Claim, own: &Claim| own.link == claim.link && own.net.trunc() == claim.net.trunc();
-        // A router has very many routes, and few addresses.
-        let own: Vec<_> = claims.iter().filter(|claim| !claim.is_route).cloned().collect();
-        claims.retain(|claim| !claim.is_route || !own.iter().any(|own| follows(claim, own)));
-        Ok(claims)
+        Ok([own, routed].concat())
     }
 
     /// Has `hear` told of addresses and routes that come, on a thread of its own in the calling thread's network
