@@ -6,6 +6,7 @@ use boxship_oci::image::{ContainerConfig, Healthcheck};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::spec::env;
 use crate::{Error, Kind, Result};
 
 /// The configuration of an image of `container`: `asked` (the container's when `None`) after the instructions
@@ -43,9 +44,8 @@ fn merged(mut asked: ContainerConfig, container: ContainerConfig) -> ContainerCo
         }
         asked.entrypoint = asked.entrypoint.or(container.entrypoint);
     }
-    let name = |entry: &String| entry.split('=').next().unwrap_or_default().to_owned();
     for entry in container.env {
-        if !asked.env.iter().any(|known| name(known) == name(&entry)) {
+        if !asked.env.iter().any(|known| env::name(known) == env::name(&entry)) {
             asked.env.push(entry);
         }
     }

@@ -12,14 +12,18 @@ pub fn environment(hostname: &str, tty: bool, env: &[String]) -> Vec<String> {
     overlay(defaults, env)
 }
 
+/// The name of an entry.
+pub fn name(entry: &str) -> &str {
+    entry.split('=').next().unwrap_or_default()
+}
+
 /// `base` with entries replaced by those of the same name in `env`, removed by bare names, and the rest appended.
 pub fn overlay(mut base: Vec<String>, env: &[String]) -> Vec<String> {
-    let name_of = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     let names: std::collections::HashMap<String, usize> =
-        base.iter().enumerate().map(|(index, entry)| (name_of(entry), index)).collect();
+        base.iter().enumerate().map(|(index, entry)| (name(entry).to_owned(), index)).collect();
     let mut removed = std::collections::HashSet::new();
     for entry in env {
-        match (names.get(&name_of(entry)), entry.contains('=')) {
+        match (names.get(name(entry)), entry.contains('=')) {
             (Some(&index), true) => {
                 base[index].clone_from(entry);
                 removed.remove(&index);

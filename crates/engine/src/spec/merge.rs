@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use boxship_api as api;
 use boxship_oci as oci;
 
+use super::env::name;
 use crate::{Error, Result};
 
 /// Merges an image's configuration into the request's as Docker does (env, cmd, entrypoint, labels, exposed
@@ -55,10 +56,9 @@ fn inherit_command(config: &mut api::container::Config, image: &oci::image::Cont
 }
 
 fn inherit_env(config: &mut api::container::Config, image: &[String]) {
-    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     let mut mine = config.env.take().unwrap_or_default();
-    let have: std::collections::HashSet<String> = mine.iter().map(|entry| name(entry)).collect();
-    mine.extend(image.iter().filter(|entry| !have.contains(&name(entry))).cloned());
+    let have: std::collections::HashSet<String> = mine.iter().map(|entry| name(entry).to_owned()).collect();
+    mine.extend(image.iter().filter(|entry| !have.contains(name(entry))).cloned());
     config.env = Some(mine);
 }
 

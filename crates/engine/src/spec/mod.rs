@@ -10,7 +10,7 @@
 mod bind;
 mod capabilities;
 mod devices;
-mod env;
+pub(crate) mod env;
 mod facts;
 mod generate;
 mod host;
