@@ -195,9 +195,7 @@ impl Error {
         match self {
             Error::Store(source) => source.is_disk_full(),
             Error::Image(source) => source.is_disk_full(),
-            Error::Io { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Error::Io { source, .. } => boxship_layer::is_disk_full(source),
             Error::Blob { source, .. } => source.is_disk_full(),
             Error::Shared(source) => source.is_disk_full(),
             _ => false,

@@ -68,6 +68,12 @@ impl Error {
         let (Error::Io { source, .. } | Error::Read(source) | Error::Write(source)) = self else {
             return false;
         };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        is_disk_full(source)
     }
+}
+
+/// Whether the disk, or what the user may have of it, was full.
+#[must_use]
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -28,7 +28,7 @@ mod whiteout;
 pub use apply::{Applied, Apply, FindLowers, Lowers, apply};
 pub use changes::{Change, ChangeKind, changes};
 pub use compression::{Compression, Decoder, decoder};
-pub use error::{Error, Result};
+pub use error::{Error, Result, is_disk_full};
 pub use hashing::HashReader;
 pub use limits::Limits;
 pub use pack::{diff, pack};

@@ -120,9 +120,7 @@ impl Error {
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         match self {
-            Error::Io { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Error::Io { source, .. } => boxship_layer::is_disk_full(source),
             Error::Database { source: rusqlite::Error::SqliteFailure(error, _), .. } => {
                 error.code == rusqlite::ErrorCode::DiskFull
             }
