@@ -61,22 +61,22 @@ fn links_made_for_networks_go_with_the_last_of_them() {
     alone(|home| {
         let networks = home.open(NetworkConfig::default());
         stand_in(&networks, "up0.50");
-        networks.create(on_parent("a", "10.50.0.0/24", "up0.50")).unwrap();
-        networks.create(on_parent("b", "10.51.0.0/24", "up0.50")).unwrap();
+        networks.create(on_parent("first", "10.50.0.0/24", "up0.50")).unwrap();
+        networks.create(on_parent("second", "10.51.0.0/24", "up0.50")).unwrap();
         let owner = |networks: &Networks, link: &str| networks.kernel.owner(link).unwrap();
         // A daemon that died left one that nobody needs, and a network half removed.
         stand_in(&networks, "up0.60");
-        networks.rows.put(&networks.find("a").unwrap(), Phase::Removing).unwrap();
+        networks.rows.put(&networks.find("first").unwrap(), Phase::Removing).unwrap();
         drop(networks);
         let networks = home.open(NetworkConfig::default());
-        assert!(networks.find("a").is_err());
+        assert!(networks.find("first").is_err());
         networks.clear_strangers();
         assert_eq!(owner(&networks, "up0.60"), Owner::Nobody);
         assert_eq!(owner(&networks, "up0.50"), Owner::We, "the other network is on it");
-        networks.create(on_parent("c", "10.52.0.0/24", "up0.50")).unwrap();
-        remove(&networks, "b").unwrap();
+        networks.create(on_parent("third", "10.52.0.0/24", "up0.50")).unwrap();
+        remove(&networks, "second").unwrap();
         assert_eq!(owner(&networks, "up0.50"), Owner::We);
-        remove(&networks, "c").unwrap();
+        remove(&networks, "third").unwrap();
         assert_eq!(owner(&networks, "up0.50"), Owner::Nobody);
     });
 }
