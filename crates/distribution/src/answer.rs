@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use serde::Deserialize;
 
+use crate::challenge;
 use crate::error::Answer;
 use crate::url::Url;
 
@@ -34,13 +35,16 @@ struct One {
     message: String,
 }
 
-/// The answer without its body.
+/// The answer without its body. What its challenge says of the token counts for more than the body, as in Docker: the
+/// Hub's bodies say "authentication required" to those who are known, but not allowed to.
 pub(crate) fn of(url: &Url, status: u16, headers: &HeaderMap) -> Answer {
     let url = url.without_query();
     let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let told = challenge::reason(headers).filter(|_| (400..500).contains(&status));
     Answer {
         status,
         url: url.to_string(),
+        errors: told.into_iter().map(|(code, message)| (code.to_owned(), boxship_text(&message))).collect(),
         retry_after: retry_after.and_then(wait).map(|wait| wait.min(LONGEST_WAIT)),
         ..Answer::default()
     }
@@ -49,6 +53,9 @@ pub(crate) fn of(url: &Url, status: u16, headers: &HeaderMap) -> Answer {
 /// The same with what its body tells.
 pub(crate) fn with_body(answer: Answer, body: &[u8]) -> Answer {
     let text = boxship_text(&String::from_utf8_lossy(body));
+    if !answer.errors.is_empty() {
+        return Answer { text, ..answer };
+    }
     let Ok(body) = serde_json::from_slice::<Body>(body) else { return Answer { text, ..answer } };
     let mut errors: Vec<(String, String)> = body
         .errors
@@ -123,6 +130,26 @@ mod tests {
         }
         let long = with_body(plain, "x".repeat(1 << 20).as_bytes());
         assert!(long.text.len() <= SHOWN);
+    }
+
+    #[test]
+    fn challenges_count_for_more_than_bodies() {
+        let headers =
+            |text| HeaderMap::from_iter([(header::WWW_AUTHENTICATE, http::HeaderValue::from_static(text))]);
+        let body = br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+        let url = Url::parse("https://r.example/v2/a/manifests/1").unwrap();
+        for (status, challenge, expect) in [
+            (
+                401,
+                "Bearer error=\"insufficient_scope\"",
+                "denied: requested access to the resource is denied",
+            ),
+            (401, "Bearer realm=\"https://a/t\"", "unauthorized: authentication required"),
+            (500, "Bearer error=\"insufficient_scope\"", "unauthorized: authentication required"),
+        ] {
+            let answer = with_body(of(&url, status, &headers(challenge)), body);
+            assert_eq!(answer.to_string(), expect, "{status} {challenge}");
+        }
     }
 
     #[test]

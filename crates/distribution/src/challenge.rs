@@ -36,6 +36,26 @@ fn parse(text: &str) -> Option<Challenge> {
     (!realm.is_empty()).then_some(Challenge::Bearer { realm, service, scope })
 }
 
+/// Why a token didn't do (RFC 6750, 3.1), as an error of the registry's: its code and message.
+pub(crate) fn reason(headers: &HeaderMap) -> Option<(&'static str, String)> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().take(8);
+    values.filter_map(|value| value.to_str().ok()).find_map(|text| {
+        let (scheme, rest) = text.trim().split_once(' ')?;
+        let parameters = parameters(rest);
+        let named = |wanted| {
+            let found = parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+        };
+        let (code, message) = match named("error").filter(|_| scheme.eq_ignore_ascii_case("bearer"))?.as_str()
+        {
+            "invalid_token" => ("UNAUTHORIZED", "authentication required"),
+            "insufficient_scope" => ("DENIED", "requested access to the resource is denied"),
+            _ => return None,
+        };
+        Some((code, named("error_description").unwrap_or_else(|| message.to_owned())))
+    })
+}
+
 /// `name="value", name=value`; stops at what is neither.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -95,6 +115,30 @@ mod tests {
             ("Bearer realm=\"", None),
         ] {
             assert_eq!(parse(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_those_of_tokens() {
+        for (text, expect) in [
+            (
+                "Bearer realm=\"https://a/t\",scope=\"repository:a:pull\",error=\"insufficient_scope\"",
+                Some(("DENIED", "requested access to the resource is denied")),
+            ),
+            ("bearer error=invalid_token", Some(("UNAUTHORIZED", "authentication required"))),
+            (
+                "Bearer error=\"insufficient_scope\",error_description=\"not yours\"",
+                Some(("DENIED", "not yours")),
+            ),
+            ("Bearer realm=\"https://a/t\"", None),
+            ("Bearer error=\"\"", None),
+            ("Bearer error=\"other\"", None),
+            ("Basic realm=\"x\",error=\"insufficient_scope\"", None),
+            ("Bearer", None),
+        ] {
+            let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, http::HeaderValue::from_static(text))]);
+            let expect = expect.map(|(code, message)| (code, message.to_owned()));
+            assert_eq!(reason(&headers), expect, "{text}");
         }
     }
 }
