@@ -12,14 +12,15 @@ use std::ffi::OsStr;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::leaks::Snapshot;
 use crate::netns::{self, Namespace};
-use crate::{images, require_program, require_root};
+pub use crate::ran::Ran;
+use crate::{images, ran, require_program, require_root};
 
-/// How long a daemon may take to answer its first ping before a test gives up on it.
+/// How long a daemon may take to answer its first ping, and to end, before a test gives up on it.
 const DAEMON_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The host's own addresses, when it is on a network.
@@ -41,54 +42,6 @@ pub struct Host {
     before: Snapshot,
     home: Namespace,
     outside: Option<Namespace>,
-}
-
-/// What a command printed and how it ended, with the text already decoded. Two are equal whatever the command was.
-#[derive(Debug, Clone)]
-pub struct Ran {
-    /// The command line, for whoever reads why a test failed; empty when it is not known.
-    pub command: String,
-    /// The exit code; -1 when a signal ended it.
-    pub code: i32,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Ran {
-    /// Runs a command to its end.
-    pub(crate) fn of(command: &mut Command) -> Ran {
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<_> = words.map(OsStr::to_string_lossy).collect();
-        let line = line.join(" ");
-        let output = command.output().unwrap_or_else(|why| panic!("run {line}: {why}"));
-        Ran { command: line, ..Ran::from(output) }
-    }
-
-    /// Standard output without white space at its ends; panics unless the command succeeded.
-    #[track_caller]
-    pub fn ok(&self) -> &str {
-        assert_eq!(self.code, 0, "{}\nstdout: {}\nstderr: {}", self.command, self.stdout, self.stderr);
-        self.stdout.trim()
-    }
-}
-
-impl PartialEq for Ran {
-    fn eq(&self, other: &Ran) -> bool {
-        (self.code, &self.stdout, &self.stderr) == (other.code, &other.stdout, &other.stderr)
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
-        Ran {
-            command: String::new(),
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
 }
 
 impl Host {
@@ -222,8 +175,9 @@ impl Host {
         let mut child = self.daemon.take().expect("the daemon runs");
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal the daemon");
-        let status = child.wait().expect("reap the daemon");
-        assert!(status.success(), "the daemon ended with {status}:\n{}", self.daemon_log());
+        let status = ran::end(&mut child, Instant::now() + DAEMON_PATIENCE);
+        let success = status.is_some_and(|status| status.success());
+        assert!(success, "the daemon ended with {status:?}:\n{}", self.daemon_log());
     }
 
     /// A `boxship` command that speaks to this daemon.
@@ -306,10 +260,13 @@ impl Host {
     /// A failing test still must not leave a daemon or containers to the next one; what the daemon said explains it.
     fn give_up(&mut self) {
         eprintln!("--- daemon.log ---\n{}", self.daemon_log());
-        if self.daemon.is_some() {
-            let ids = self.boxship(["ps", "-aq"]);
-            let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
-            let _ = self.boxship(["rm", "-f"].iter().chain(ids.iter()));
+        // The daemon may be what hangs, and who panics now ends all tests.
+        let run = |words: &[&str]| Ran::within(DAEMON_PATIENCE, self.boxship_command().args(words));
+        if self.daemon.is_some()
+            && let Ok(listed) = run(&["ps", "-aq"])
+        {
+            let ids: Vec<&str> = listed.stdout.split_whitespace().collect();
+            let _ = run(&[&["rm", "-f"], &ids[..]].concat());
         }
         if let Some(mut child) = self.daemon.take() {
             let _ = child.kill();

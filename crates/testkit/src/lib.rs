@@ -11,6 +11,7 @@ pub mod host;
 pub mod images;
 pub mod leaks;
 pub mod netns;
+pub mod ran;
 
 /// Panics unless the process is root: nothing here can be tested without.
 pub fn require_root() {

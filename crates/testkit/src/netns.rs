@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::host::Ran;
+use crate::ran::Ran;
 use crate::require_program;
 
 /// A namespace with its loopback up.
