@@ -8,6 +8,8 @@
 //! - IPv6 sockets are for IPv6 alone: 0.0.0.0 has a socket of its own.
 //! - What the firewall can't carry is relayed by a program that lives as long as the container: it gets the socket
 //!   ([`Held::give`]), and a later daemon only notes that the port is taken ([`HostPorts::hold_beside`]).
+//! - A program that is just being started has all of our sockets until it runs: a port that was given back meanwhile
+//!   is tried again for a moment.
 //! - The kernel may have no SCTP sockets; those ports are kept in our own books only.
 //!
 //! Docker 28 does the same with `SO_REUSEADDR` always; its message is that of [`Error::PortInUse`].
@@ -16,12 +18,16 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use boxship_sys::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
 use super::{Protocol, Wanted};
 use crate::{Error, Result};
+
+/// How long a program that is being started may take until it runs, and has given up what it inherited.
+const STARTING: Duration = Duration::from_millis(100);
 
 /// Sockets that hold a port on its addresses; dropping it gives the port back.
 #[derive(Debug)]
@@ -51,10 +57,31 @@ struct Books {
 }
 
 impl HostPorts {
-    /// Takes the first port of the range that is free on all addresses. Sockets belong to the network namespace of the
-    /// calling thread.
+    /// Takes the first port of the range that is free on all addresses; waits a moment for a single one. Sockets belong
+    /// to the network namespace of the calling thread.
     pub fn hold(&self, wanted: &Wanted) -> Result<Held> {
-        self.hold_beside(wanted, &[])
+        self.hold_within(STARTING, wanted)
+    }
+
+    fn hold_within(&self, patience: Duration, wanted: &Wanted) -> Result<Held> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.hold_beside(wanted, &[]) {
+                Err(Error::PortInUse { .. })
+                    if self.may_be_given_back(wanted) && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Whether it is one port, which nobody has by our books.
+    fn may_be_given_back(&self, wanted: &Wanted) -> bool {
+        let (books, port) = (lock(&self.books), wanted.first);
+        let clashes = |address: &IpAddr| books.clashes(wanted.protocol, *address, port);
+        port != 0 && port == wanted.last && !wanted.addresses.iter().any(clashes)
     }
 
     /// As [`HostPorts::hold`], but addresses in `elsewhere` are held by somebody who holds them for us.
@@ -205,11 +232,15 @@ mod tests {
 
     use super::*;
 
-    /// Runs a test on a thread with a network of its own: no other program has ports there.
+    /// `CLONE_FILES`: a table of descriptors of its own.
+    const FILES: u64 = 0x400;
+
+    /// Runs a test on a thread with a network of its own, where no other program has ports; what programs that other
+    /// tests start inherit is not its sockets.
     fn alone(test: impl FnOnce() + Send) {
         std::thread::scope(|scope| {
             let done = scope.spawn(|| {
-                unshare(Kind::Network.flag()).unwrap();
+                unshare(Kind::Network.flag() | FILES).unwrap();
                 bring_loopback_up().unwrap();
                 test();
             });
@@ -242,6 +273,28 @@ mod tests {
             );
             drop(tcp);
             TcpListener::bind("127.0.0.1:8080").unwrap();
+        });
+    }
+
+    #[test]
+    fn what_a_program_that_is_being_started_inherited_is_waited_for() {
+        alone(|| {
+            let (ports, patience) = (HostPorts::default(), Duration::from_secs(120));
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
+                let wanted = wanted(protocol, &EVERYWHERE, 8080, 8080);
+                let held = ports.hold(&wanted).unwrap();
+                let inherited = held.sockets[0].1.try_clone().unwrap();
+                drop(held);
+                assert!(ports.hold_beside(&wanted, &[]).is_err());
+                let (again, ()) = std::thread::scope(|scope| {
+                    let started = scope.spawn(|| drop(inherited));
+                    (ports.hold_within(patience, &wanted), started.join().unwrap())
+                });
+                let _held = again.unwrap();
+                // What our own books say is so.
+                let began = Instant::now();
+                assert!(ports.hold_within(patience, &wanted).is_err() && began.elapsed() < patience);
+            }
         });
     }
 
