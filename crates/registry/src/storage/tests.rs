@@ -135,7 +135,11 @@ fn damage_is_noticed_and_repaired_by_a_push() {
     let storage = &fixture.storage;
     let repository = name("a");
     let digest = fixture.push("a", b"content");
-    std::fs::write(storage.blob_path(&repository, &digest), b"damaged").unwrap();
+    let path = storage.blob_path(&repository, &digest);
+    std::fs::write(&path, b"damaged").unwrap();
+    // Of two writes at the same moment, many kernels tell the same time.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(1)).unwrap();
     let blob = storage.open_blob(&repository, &digest).unwrap();
     assert!(!storage.is_verified(&blob));
     assert!(matches!(storage.verify(&blob), Err(Error::Damaged(_))));
