@@ -158,7 +158,8 @@ mod tests {
     fn our_own_start() {
         let (time, state) = start_time(std::process::id() as i32).unwrap();
         assert!(time > 0);
-        assert!("RS".contains(state), "{state}");
+        // The first thread's: it may be waiting for memory just then, too.
+        assert!("RSD".contains(state), "{state}");
         assert_eq!(start_time(-1), None);
     }
 
