@@ -14,7 +14,7 @@
 //!
 //! Docker 28 does the same with `SO_REUSEADDR` always; its message is that of [`Error::PortInUse`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,9 @@ use crate::{Error, Result};
 
 /// How long a program that is being started may take until it runs, and has given up what it inherited.
 const STARTING: Duration = Duration::from_millis(100);
+
+/// The same on a busy machine, for a port of which we know that we had it: nobody else is likely to have it now.
+const INHERITED: Duration = Duration::from_secs(3);
 
 /// Sockets that hold a port on its addresses; dropping it gives the port back.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ struct Books {
     /// The last port given of the ephemeral range: the next search begins behind it, so that a port that has just
     /// been given back isn't another container's at once.
     last: u16,
+    /// What was given back lately, the latest last.
+    given_back: VecDeque<(Instant, Protocol, u16)>,
 }
 
 impl HostPorts {
@@ -68,20 +73,13 @@ impl HostPorts {
         loop {
             match self.hold_beside(wanted, &[]) {
                 Err(Error::PortInUse { .. })
-                    if self.may_be_given_back(wanted) && Instant::now() < deadline =>
+                    if lock(&self.books).may_come_free(wanted, deadline, Instant::now()) =>
                 {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 done => return done,
             }
         }
-    }
-
-    /// Whether it is one port, which nobody has by our books.
-    fn may_be_given_back(&self, wanted: &Wanted) -> bool {
-        let (books, port) = (lock(&self.books), wanted.first);
-        let clashes = |address: &IpAddr| books.clashes(wanted.protocol, *address, port);
-        port != 0 && port == wanted.last && !wanted.addresses.iter().any(clashes)
     }
 
     /// As [`HostPorts::hold`], but addresses in `elsewhere` are held by somebody who holds them for us.
@@ -143,6 +141,26 @@ impl Books {
             .map(|claim| claim.2)
     }
 
+    /// Whether it is one port, which nobody has by these books, and which a program being started may have still.
+    fn may_come_free(&self, wanted: &Wanted, deadline: Instant, now: Instant) -> bool {
+        let (protocol, port) = (wanted.protocol, wanted.first);
+        let clashes = |address: &IpAddr| self.clashes(protocol, *address, port);
+        let lately = |(at, was_of, was): &(Instant, Protocol, u16)| {
+            (*was_of, *was) == (protocol, port) && now.duration_since(*at) < INHERITED
+        };
+        let awaited = now < deadline || self.given_back.iter().any(lately);
+        port != 0 && port == wanted.last && !wanted.addresses.iter().any(clashes) && awaited
+    }
+
+    /// Notes that a port is nobody's, and forgets what has been so for long.
+    fn give_back(&mut self, protocol: Protocol, port: u16, now: Instant) {
+        let old = |(at, ..): &(Instant, Protocol, u16)| now.duration_since(*at) >= INHERITED;
+        while self.given_back.front().is_some_and(old) {
+            self.given_back.pop_front();
+        }
+        self.given_back.push_back((now, protocol, port));
+    }
+
     /// Whether somebody of ours has the port on this address, or on all of its family.
     fn clashes(&self, protocol: Protocol, address: IpAddr, port: u16) -> bool {
         self.of(protocol, port).any(|held| {
@@ -171,6 +189,7 @@ impl Drop for Held {
         for claim in &self.claims {
             books.held.remove(claim);
         }
+        books.give_back(self.protocol, self.port, Instant::now());
     }
 }
 
@@ -295,6 +314,41 @@ mod tests {
                 let began = Instant::now();
                 assert!(ports.hold_within(patience, &wanted).is_err() && began.elapsed() < patience);
             }
+        });
+    }
+
+    #[test]
+    fn a_port_that_was_ours_a_moment_ago_is_waited_for_longer() {
+        let (mut books, now) = (Books::default(), Instant::now());
+        let here = |first, last| wanted(Protocol::Tcp, &["0.0.0.0"], first, last);
+        let waits = |books: &Books, wanted: &Wanted, later| books.may_come_free(wanted, now, now + later);
+        assert!(!waits(&books, &here(8080, 8080), STARTING));
+        books.give_back(Protocol::Tcp, 8080, now);
+        for (first, last, later, expected) in [
+            (8080, 8080, STARTING, true),
+            (8080, 8080, INHERITED, false),
+            (8081, 8081, STARTING, false),
+            (8080, 8081, STARTING, false),
+            (0, 0, STARTING, false),
+        ] {
+            assert_eq!(waits(&books, &here(first, last), later), expected, "{first}-{last} {later:?}");
+        }
+        assert!(!waits(&books, &wanted(Protocol::Udp, &["0.0.0.0"], 8080, 8080), STARTING));
+        books.held.insert((Protocol::Tcp, 8080, "127.0.0.1".parse().unwrap()));
+        assert!(!waits(&books, &here(8080, 8080), STARTING), "another container's by now");
+        for late in 0..3 {
+            books.give_back(Protocol::Tcp, 9000 + late, now + INHERITED);
+        }
+        assert_eq!(books.given_back.len(), 3, "what is old is forgotten");
+    }
+
+    #[test]
+    fn what_is_dropped_is_noted_as_given_back() {
+        alone(|| {
+            let ports = HostPorts::default();
+            drop(ports.hold(&wanted(Protocol::Udp, &["127.0.0.1"], 8080, 8080)).unwrap());
+            let noted = lock(&ports.books).given_back.iter().map(|(_, of, port)| (*of, *port)).next_back();
+            assert_eq!(noted, Some((Protocol::Udp, 8080)));
         });
     }
 
