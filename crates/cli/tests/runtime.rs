@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use boxship_testkit::{images, require_root};
@@ -67,9 +67,8 @@ impl Bench {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+        let ran = boxship_testkit::ran::Ran::of(&mut self.command(arguments));
+        Ran { code: ran.code, out: ran.stdout, err: ran.stderr }
     }
 
     /// Creates the container; what it prints goes to a file, since it outlives the command.
@@ -218,7 +217,7 @@ fn run_passes_signals_on() {
     child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(boxship_testkit::ran::Ran::to_end(child).code, 3);
 }
 
 #[test]
@@ -229,7 +228,7 @@ fn run_joins_our_terminal() {
     boxship_sys::pty::resize(pair.master.as_fd(), 33, 77).unwrap();
     let end = || Stdio::from(pair.terminal.try_clone().unwrap());
     let mut command = bench.command(&["run", "--bundle", "bundle", &bench.id]);
-    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     drop(command);
     drop(pair.terminal);
     let mut master = File::from(pair.master);
@@ -243,7 +242,7 @@ fn run_joins_our_terminal() {
         seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
     }
     master.write_all(b"hello\r").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert_eq!(boxship_testkit::ran::Ran::to_end(child).code, 4);
     let mut rest = Vec::new();
     // The far side has gone: that is an error at its end, not before.
     let _ = master.read_to_end(&mut rest);

@@ -6,6 +6,7 @@
 //! Only the command itself is killed. What it has started may go on and keep its output open: nobody waits for that.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Read;
 use std::mem;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -49,8 +50,9 @@ impl Ran {
     /// Waits for the end of one that is under way, whose input is closed now; panics when it doesn't come.
     #[track_caller]
     pub fn to_end(child: Child) -> Ran {
-        let line = format!("process {}", child.id());
-        Ran::end_of(PATIENCE, line, child).unwrap_or_else(|why| panic!("{why}"))
+        let line = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap_or_default();
+        Ran::end_of(PATIENCE, String::from_utf8_lossy(&line).replace('\0', " "), child)
+            .unwrap_or_else(|why| panic!("{why}"))
     }
 
     fn end_of(patience: Duration, command: String, mut child: Child) -> Result<Ran, String> {

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use boxship_oci::Digest;
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::host;
 use crate::server::Server;
@@ -25,7 +25,7 @@ impl Account {
     fn new(host: &Host) -> Account {
         boxship_testkit::require_program("htpasswd", "apache2-utils");
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let user = Command::new("htpasswd").args(["-Bbn", "alice", "secret"]).output().unwrap().stdout;
+        let user = Ran::of(Command::new("htpasswd").args(["-Bbn", "alice", "secret"])).stdout;
         fs::write(folder.path().join("users"), user).unwrap();
         // Beside the daemon: its loopback needs no TLS.
         let command = host.home().command(env!("CARGO_BIN_EXE_boxship"));
@@ -45,9 +45,8 @@ impl Account {
         let mut child = command.spawn().unwrap();
         // A command that fails early reads nothing.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        let ran = Ran::to_end(child);
+        (ran.code, ran.stdout, ran.stderr)
     }
 
     fn ours(&self, host: &Host, line: &str) -> (i32, String, String) {

@@ -1,8 +1,6 @@
 //! Bad input: each time a message that says what to do, the right exit code, and nothing half made.
 
-use std::process::Stdio;
-
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::{eventually, host};
 
@@ -101,10 +99,9 @@ fn a_start_that_fails_leaves_the_container_and_tells_why() {
 fn no_daemon_and_no_permission() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxship"));
     command.args(["-H", "unix:///nosuch/socket", "ps"]).env_remove("DOCKER_HOST");
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("/nosuch/socket") && text.contains("Is the"), "{text}");
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("/nosuch/socket") && ran.stderr.contains("Is the"), "{}", ran.stderr);
 
     let host = host();
     std::fs::set_permissions(host.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -114,11 +111,10 @@ fn no_daemon_and_no_permission() {
     command.args(["-H", &host.address(), "ps"]).env_remove("DOCKER_HOST");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
     std::os::unix::process::CommandExt::gid(&mut command, 65534);
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    let ran = Ran::of(&mut command);
     std::fs::remove_file(&exe).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("permission denied"), "{text}");
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("permission denied"), "{}", ran.stderr);
 }
 
 #[test]
@@ -130,24 +126,22 @@ fn a_malformed_body_is_a_bad_request() {
         ("{\"Image\":1}", "400"),
         ("{\"Image\":\"busybox\",\"Nosuch\":1}", "201"),
     ] {
-        let output = std::process::Command::new(boxship_testkit::require_program("curl", "curl"))
-            .args([
-                "-s",
-                "-o",
-                "/dev/null",
-                "-w",
-                "%{http_code}",
-                "-H",
-                "Content-Type: application/json",
-                "-d",
-                body,
-            ])
-            .arg("--unix-socket")
-            .arg(host.socket())
-            .arg("http://localhost/v1.51/containers/create")
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), status, "{body}");
+        let mut curl = std::process::Command::new(boxship_testkit::require_program("curl", "curl"));
+        curl.args([
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            body,
+        ])
+        .arg("--unix-socket")
+        .arg(host.socket())
+        .arg("http://localhost/v1.51/containers/create");
+        assert_eq!(Ran::of(&mut curl).ok(), status, "{body}");
     }
 }
 

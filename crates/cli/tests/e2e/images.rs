@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use boxship_testkit::host::Ran;
 use boxship_testkit::images;
 
 use crate::{format, host};
@@ -33,9 +34,9 @@ fn a_platform_may_be_asked_for_but_not_overlooked() {
     assert!(other.stderr.contains("does not provide the specified platform (linux/other)"), "{other:?}");
     assert_eq!(other.code, 1);
     let command = ["load", "--platform", &here, "-i", &file];
-    let older = host.boxship_command().env("DOCKER_API_VERSION", "1.41").args(command).output().unwrap();
-    let told = String::from_utf8_lossy(&older.stderr);
-    assert!(told.contains("\"--platform\" requires API version 1.48, but the Docker daemon"), "{told}");
+    let older = Ran::of(host.boxship_command().env("DOCKER_API_VERSION", "1.41").args(command));
+    let told = "\"--platform\" requires API version 1.48, but the Docker daemon";
+    assert!(older.stderr.contains(told), "{older:?}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! question. The stock client does the same beside ours where it is a matter of the client alone.
 
 use std::io::Write;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::{eventually, format, host};
 
@@ -17,8 +17,9 @@ fn spawned(mut command: Command, line: &str) -> Child {
     command.spawn().unwrap()
 }
 
-fn said(output: &Output) -> (i32, String) {
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+fn said(child: Child) -> (i32, String) {
+    let ran = Ran::to_end(child);
+    (ran.code, ran.stderr)
 }
 
 fn running(host: &Host, name: &str) {
@@ -38,8 +39,7 @@ fn the_third_ctrl_c_leaves_a_container_that_ignores_it() {
             assert!(status.is_ok());
             child.try_wait().unwrap().is_some()
         });
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(said(&output), (1, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n".into()));
+        assert_eq!(said(child), (1, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n".into()));
         assert_eq!(format(&host, "box", "{{.State.Running}}"), "true");
         host.boxship(["rm", "-f", "box"]).ok();
     }
@@ -71,14 +71,14 @@ fn a_daemon_that_dies_is_an_unexpected_end() {
         // The first bytes of the last answer are on their way.
         std::thread::sleep(std::time::Duration::from_millis(500));
         host.kill_daemon();
-        let (code, text) = said(&run.wait_with_output().unwrap());
+        let (code, text) = said(run);
         assert_eq!(
             (code, text.contains("error waiting for container: unexpected EOF")),
             (125, true),
             "{text}"
         );
         for child in others {
-            assert_eq!(said(&child.wait_with_output().unwrap()), (1, "unexpected EOF\n".into()));
+            assert_eq!(said(child), (1, "unexpected EOF\n".into()));
         }
         host.start_daemon();
         host.boxship(["rm", "-f", "other"]).ok();
@@ -90,16 +90,16 @@ fn a_daemon_that_dies_is_an_unexpected_end() {
 fn what_is_not_there_can_be_removed_by_force_and_a_no_is_no_error() {
     let host = host();
     for command in clients(&host) {
-        let output = spawned(command, "rm -f nosuch").wait_with_output().unwrap();
-        assert_eq!(said(&output), (0, "Error response from daemon: No such container: nosuch\n".into()));
+        let child = spawned(command, "rm -f nosuch");
+        assert_eq!(said(child), (0, "Error response from daemon: No such container: nosuch\n".into()));
     }
     for line in ["container prune", "image prune", "system prune"] {
         for command in clients(&host) {
             let mut child = spawned(command, line);
             child.stdin.take().unwrap().write_all(b"n\n").unwrap();
-            let output = child.wait_with_output().unwrap();
-            assert_eq!(said(&output), (0, String::new()), "{line}");
-            assert!(output.stdout.ends_with(b"[y/N] "), "{line}");
+            let ran = Ran::to_end(child);
+            assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
+            assert!(ran.stdout.ends_with("[y/N] "), "{line}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! States of a container and what leads from one to the next.
 
+use boxship_testkit::host::Ran;
+
 use crate::{eventually, format, host};
 
 #[test]
@@ -77,10 +79,10 @@ fn what_is_being_started_can_be_removed_and_stopped() {
         host.boxship(["create", "--name", "box", "busybox", "sleep", "1000"]).ok();
         let mut start = host.boxship_command();
         start.args(["start", "box"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let mut start = start.spawn().unwrap();
+        let start = start.spawn().unwrap();
         host.boxship(end).ok();
         // Whoever came first, nothing is refused.
-        start.wait().unwrap();
+        Ran::to_end(start);
         host.boxship(["rm", "-f", "box"]);
     }
     assert_eq!(host.boxship(["ps", "-aq"]).ok(), "");
@@ -96,9 +98,7 @@ fn standard_input_reaches_the_container() {
     let mut input = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut input, &vec![b'x'; 3_000_000]).unwrap();
     drop(input);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "3000000");
+    assert_eq!(Ran::to_end(child).ok(), "3000000");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::{eventually, host};
 
@@ -58,8 +58,10 @@ fn round(host: &Host, count: usize) {
         command.args(["run", "-d", "--name", &format!("c{n}"), "busybox", "sleep", "1000"]);
         command.stdout(std::process::Stdio::null()).spawn().unwrap()
     };
-    let mut starting: Vec<_> = (0..count).map(start).collect();
-    assert!(starting.iter_mut().all(|child| child.wait().unwrap().success()));
+    let starting: Vec<_> = (0..count).map(start).collect();
+    for child in starting {
+        Ran::to_end(child).ok();
+    }
     assert_eq!(host.boxship(["ps", "-q"]).ok().lines().count(), count);
     let names: Vec<String> = (0..count).map(|n| format!("c{n}")).collect();
     host.boxship(["rm", "-f"].into_iter().map(String::from).chain(names)).ok();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use boxship_oci::Digest;
+use boxship_testkit::host::Ran;
 use serde_json::json;
 
 use crate::eventually;
@@ -54,10 +55,7 @@ impl Registry {
 
 #[track_caller]
 fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{command:?}: {told}");
-    String::from_utf8_lossy(&output.stdout).trim().to_string()
+    Ran::of(command).ok().to_string()
 }
 
 fn skopeo(words: &[&str]) -> String {
@@ -186,10 +184,8 @@ fn names_passwords_and_rights() {
     let source = format!("oci:{}:x", source.display());
     for repository in ["public/x", "private/x"] {
         let target = format!("docker://{}", registry.name(repository));
-        let refused = Command::new("skopeo")
-            .args(["copy", "--all", "--dest-tls-verify=false", "--dest-no-creds", &source, &target])
-            .output();
-        assert!(!refused.unwrap().status.success(), "{repository}");
+        let anonymous = ["copy", "--all", "--dest-tls-verify=false", "--dest-no-creds", &source, &target];
+        assert_ne!(Ran::of(Command::new("skopeo").args(anonymous)).code, 0, "{repository}");
         let known =
             ["copy", "--all", "--dest-tls-verify=false", "--dest-creds", "alice:secret", &source, &target];
         skopeo(&known);
@@ -198,7 +194,7 @@ fn names_passwords_and_rights() {
         let target = format!("docker://{}", registry.name(repository));
         let mut command = Command::new("skopeo");
         command.args(["inspect", "--raw", "--tls-verify=false", "--no-creds", &target]);
-        command.output().unwrap().status.success()
+        Ran::of(&mut command).code == 0
     };
     assert!(inspect("public/x"));
     assert!(!inspect("private/x"));
@@ -228,8 +224,8 @@ fn tls_by_an_authority_of_ones_own() {
     fs::copy(&ca, trusted.join("ca.crt")).unwrap();
     let (source, target) =
         (format!("oci:{}:x", source.display()), format!("docker://{}", registry.name("by/tls:1")));
-    let strangers = Command::new("skopeo").args(["copy", "--all", &source, &target]).output().unwrap();
-    assert!(String::from_utf8_lossy(&strangers.stderr).contains("unknown authority"));
+    let strangers = Ran::of(Command::new("skopeo").args(["copy", "--all", &source, &target]));
+    assert!(strangers.stderr.contains("unknown authority"), "{strangers:?}");
     let trusted = trusted.to_string_lossy();
     skopeo(&["copy", "--all", "--dest-cert-dir", &trusted, &source, &target]);
     let inspected = skopeo(&["inspect", "--raw", "--cert-dir", &trusted, &target]);
@@ -280,7 +276,7 @@ fn a_server_killed_during_pushes_shows_whole_blobs_only() {
             sizes.any(|size| size > 1 << 20) || matches!(push.try_wait(), Ok(Some(_)))
         });
         registry.server.kill();
-        let _ = push.wait();
+        Ran::to_end(push);
         for path in ["blobs", "repositories/large/_blobs", "repositories/large/_manifests"] {
             whole(&storage.join(path));
         }
@@ -335,15 +331,8 @@ fn a_mirror_for_the_stock_clients() {
     mirror.podman(&["pull", "--tls-verify=false", &mirror.name("library/box:1")]);
     drop(upstream);
     assert_eq!(first, pull("second"));
-    let refused = Command::new("skopeo")
-        .args([
-            "copy",
-            "--dest-tls-verify=false",
-            &format!("oci:{}:x", mirror.path("first").display()),
-            &name,
-        ])
-        .output()
-        .unwrap();
-    assert!(!refused.status.success());
+    let source = format!("oci:{}:x", mirror.path("first").display());
+    let refused = ["copy", "--dest-tls-verify=false", &source, &name];
+    assert_ne!(Ran::of(Command::new("skopeo").args(refused)).code, 0);
     mirror.podman(&["rmi", "--all"]);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::host;
 
@@ -19,15 +19,7 @@ fn docker_py_has_networks() {
 fn drive(host: &Host, script: &str) {
     let python = boxship_testkit::images::cache().join("sdk/bin/python");
     assert!(python.exists(), "docker-py is missing: run cargo xtask setup");
-    let output = Command::new(python)
-        .arg(format!("{}/tests/e2e/{script}", env!("CARGO_MANIFEST_DIR")))
-        .env("DOCKER_HOST", host.address())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let mut command = Command::new(python);
+    command.arg(format!("{}/tests/e2e/{script}", env!("CARGO_MANIFEST_DIR")));
+    Ran::of(command.env("DOCKER_HOST", host.address())).ok();
 }

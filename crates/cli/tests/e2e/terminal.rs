@@ -4,7 +4,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use boxship_testkit::{host::Host, require_program};
+use boxship_testkit::host::{Host, Ran};
+use boxship_testkit::require_program;
 
 use crate::{eventually, host};
 
@@ -28,14 +29,10 @@ impl Terminal {
     }
 
     fn tmux(&self, words: &[&str]) -> String {
-        let output = Command::new(require_program("tmux", "tmux"))
-            .arg("-S")
-            .arg(&self.socket)
-            .args(words)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let mut tmux = Command::new(require_program("tmux", "tmux"));
+        let ran = Ran::of(tmux.arg("-S").arg(&self.socket).args(words));
+        ran.ok();
+        ran.stdout
     }
 
     fn send(&self, keys: &[&str]) {

@@ -3,12 +3,12 @@
 
 use std::process::Command;
 
-use boxship_testkit::host::Host;
+use boxship_testkit::host::{Host, Ran};
 
 use crate::{format, host};
 
 /// Runs a line with both clients.
-fn both(host: &Host, words: &[&str]) -> [boxship_testkit::host::Ran; 2] {
+fn both(host: &Host, words: &[&str]) -> [Ran; 2] {
     [host.boxship(words), host.docker(words)]
 }
 
@@ -140,8 +140,7 @@ fn top_has_the_columns_of_ps() {
     for options in ["-ef", "-x", "aux", "-l", "-efl", "-F", "-j", "-o pid,ppid,f,psr,sz,ni,pri,cmd"] {
         let line = [&["top", "box"][..], &options.split(' ').collect::<Vec<_>>()].concat();
         // The machine's own ps, of the same process.
-        let ps = Command::new("ps").args(options.split(' ')).output().unwrap();
-        let ps = String::from_utf8(ps.stdout).unwrap();
+        let ps = Ran::of(Command::new("ps").args(options.split(' '))).stdout;
         for ran in both(&host, &line) {
             let titles: Vec<&str> = ran.ok().lines().next().unwrap().split_whitespace().collect();
             let expected: Vec<&str> = ps.lines().next().unwrap().split_whitespace().collect();
