@@ -149,10 +149,15 @@ impl Server {
     }
 }
 
+/// How long to rest between two looks. Uploads are looked at often: they are what strangers can fill a disk with.
+fn pause(upload_age: Duration, gc_interval: Duration) -> Duration {
+    let asked = if gc_interval.is_zero() { upload_age } else { upload_age.min(gc_interval) };
+    asked.clamp(Duration::from_secs(1), Duration::from_secs(600))
+}
+
 /// Removes what nobody needs, now and then.
 async fn keep(app: Arc<App>, config: Config) {
-    // Uploads are looked at more often: they are what strangers can fill a disk with.
-    let step = Duration::from_secs(600).min(config.upload_age.max(Duration::from_secs(1)));
+    let step = pause(config.upload_age, config.gc_interval);
     let mut collected = tokio::time::Instant::now();
     loop {
         tokio::time::sleep(step).await;
@@ -177,6 +182,25 @@ async fn keep(app: Arc<App>, config: Config) {
             }
             Ok(Err(error)) => tracing::error!(%error, "collection failed"),
             Err(error) => tracing::error!(%error, "collection failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_as_often_as_the_shorter_interval_asks() {
+        let second = Duration::from_secs;
+        for (upload_age, gc_interval, expect) in
+            [(86_400, 86_400, 600), (86_400, 60, 60), (30, 86_400, 30), (86_400, 0, 600), (0, 0, 1)]
+        {
+            assert_eq!(
+                pause(second(upload_age), second(gc_interval)),
+                second(expect),
+                "{upload_age} {gc_interval}"
+            );
         }
     }
 }
