@@ -36,14 +36,17 @@ impl Failure {
 
     /// With a detail: Docker's client takes a refusal without one for a passing trouble, and tries to push for more
     /// than a minute.
+    fn refused(status: StatusCode, code: &'static str, message: &str) -> Self {
+        Self { details: vec![json!(message)], ..Self::new(status, code, message) }
+    }
+
     pub(crate) fn denied(message: &str) -> Self {
-        let failure = Self::new(StatusCode::FORBIDDEN, "DENIED", message);
-        Self { details: vec![json!(message)], ..failure }
+        Self::refused(StatusCode::FORBIDDEN, "DENIED", message)
     }
 
     /// No or wrong credentials; `challenge` says which are wanted.
     pub(crate) fn unauthorized(message: &str, challenge: &str) -> Self {
-        let failure = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
+        let failure = Self::refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
         failure.with(header::WWW_AUTHENTICATE, challenge)
     }
 
@@ -136,4 +139,16 @@ fn unknown_blobs(digests: &[Digest]) -> Failure {
     let message = "manifest references content that is not known to the registry";
     let details = digests.iter().take(16).map(|digest| json!({ "digest": digest })).collect();
     Failure { details, ..Failure::bad_request("MANIFEST_BLOB_UNKNOWN", message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_for_good_have_a_detail() {
+        for failure in [Failure::denied("no"), Failure::unauthorized("no", "Basic realm=\"x\"")] {
+            assert_eq!(failure.details, [json!("no")], "{}", failure.code);
+        }
+    }
 }
