@@ -422,7 +422,8 @@ pub(crate) fn told(error: Error, reference: &Reference) -> Error {
     let whole = reference.familiar();
     let Error::Answer(answer) = &error else { return error };
     let text = answer.to_string();
-    let denied = answer.has("DENIED") || answer.has("UNAUTHORIZED") || answer.has("NAME_UNKNOWN");
+    // Docker goes by the first; wrong credentials ("unauthorized") it tells as the registry does.
+    let first = answer.errors.first().map(|(code, _)| code.as_str());
     if answer.has("MANIFEST_UNKNOWN") {
         return Error::told(Kind::NotFound, format!("manifest for {whole} not found: {text}"));
     }
@@ -434,7 +435,7 @@ pub(crate) fn told(error: Error, reference: &Reference) -> Error {
             Kind::NotFound,
             format!("manifest for {whole} not found: manifest unknown: manifest unknown"),
         ),
-        401 | 403 if denied || answer.errors.is_empty() => Error::told(
+        401 | 403 if matches!(first, None | Some("DENIED" | "NAME_UNKNOWN")) => Error::told(
             Kind::NotFound,
             format!(
                 "pull access denied for {name}, repository does not exist or may require 'docker login': {}",
@@ -446,5 +447,50 @@ pub(crate) fn told(error: Error, reference: &Reference) -> Error {
             ),
         ),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Answer;
+
+    #[test]
+    fn refusals_are_told_in_dockers_words() {
+        let reference = Reference::parse("r.example/a:1").unwrap();
+        let denied =
+            "pull access denied for r.example/a, repository does not exist or may require 'docker login': ";
+        for (status, code, message, kind, expect) in [
+            (401, "UNAUTHORIZED", "not for you", Kind::Unauthorized, "unauthorized: not for you".to_owned()),
+            (401, "DENIED", "no", Kind::NotFound, format!("{denied}denied: no")),
+            (403, "DENIED", "no", Kind::NotFound, format!("{denied}denied: no")),
+            (403, "NAME_UNKNOWN", "no", Kind::NotFound, format!("{denied}name unknown: no")),
+            (
+                404,
+                "NAME_UNKNOWN",
+                "no",
+                Kind::NotFound,
+                "repository r.example/a not found: name unknown: no".into(),
+            ),
+            (
+                404,
+                "MANIFEST_UNKNOWN",
+                "no",
+                Kind::NotFound,
+                "manifest for r.example/a:1 not found: manifest unknown: no".into(),
+            ),
+            (
+                403,
+                "",
+                "",
+                Kind::NotFound,
+                format!("{denied}denied: requested access to the resource is denied"),
+            ),
+        ] {
+            let named = (!code.is_empty()).then(|| (code.to_owned(), message.to_owned()));
+            let answer = Answer { status, errors: named.into_iter().collect(), ..Answer::default() };
+            let error = told(Error::Answer(answer), &reference);
+            assert_eq!((error.kind(), error.to_string()), (kind, expect), "{status} {code}");
+        }
     }
 }
