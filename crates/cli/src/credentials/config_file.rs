@@ -26,16 +26,19 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads it; one that isn't there is empty.
+    /// Reads it; one that isn't there, or has nothing in it, is empty.
     pub fn load(path: &Path) -> ConfigFile {
         let (mut root, mut trouble) = (Map::new(), None);
         match fs::read(path) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(read) => root = read,
-                Err(error) => trouble = Some(format!("{}: {error}", path.display())),
+            Ok(bytes) if bytes.trim_ascii().is_empty() => {}
+            Ok(bytes) => match serde_json::from_slice::<Option<_>>(&bytes) {
+                Ok(read) => root = read.unwrap_or_default(),
+                Err(error) => trouble = Some(format!("parsing config file ({}): {error}", path.display())),
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => trouble = Some(format!("open {}: {}", path.display(), reason(&error))),
+            Err(error) => {
+                trouble = Some(format!("loading config file: open {}: {}", path.display(), reason(&error)));
+            }
         }
         ConfigFile { path: path.to_owned(), root, trouble }
     }

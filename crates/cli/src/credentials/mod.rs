@@ -31,7 +31,7 @@ impl Credentials {
     pub fn open(folder: &Path) -> Credentials {
         let file = ConfigFile::load(&folder.join("config.json"));
         if let Some(why) = file.trouble() {
-            eprintln!("WARNING: Error loading config file: {why}");
+            eprintln!("WARNING: Error {why}");
         }
         Credentials { file }
     }
@@ -108,6 +108,24 @@ mod tests {
             assert_eq!(hostname(address), host);
         }
         assert_eq!(encode(&AuthConfig::default()).map_err(|f| f.message()).unwrap(), "e30=");
+    }
+
+    #[test]
+    fn files_without_content_are_empty_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let auth = AuthConfig { serveraddress: "reg.example".into(), ..AuthConfig::default() };
+        for (content, trouble) in
+            [("", false), (" \n", false), ("null", false), ("{}", false), ("{", true), ("[]", true)]
+        {
+            std::fs::write(&path, content).unwrap();
+            let mut file = ConfigFile::load(&path);
+            assert_eq!(
+                (file.trouble().is_some(), file.store(&auth).is_err()),
+                (trouble, trouble),
+                "{content:?}"
+            );
+        }
     }
 
     #[test]
