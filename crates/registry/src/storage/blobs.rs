@@ -180,6 +180,7 @@ impl Storage {
         }
         // What is left there is damaged.
         disk::remove_file(&target)?;
+        let _held = disk::hold_folder(&self.folder(to))?;
         in_folder(&target, || fs::hard_link(source, &target))?.or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Ok(true),
             // Gone in the meantime, or the file has as many names as a file may have.
@@ -214,6 +215,7 @@ impl Storage {
         // The name must never be durable before the content is.
         file.sync_data().named("fsync", draft)?;
         let target = self.blob_path(repository, digest);
+        let _held = disk::hold_folder(&self.folder(repository))?;
         in_folder(&target, || fs::rename(draft, &target))?.named("rename", &target)?;
         self.verified.good(Stamp::of(&file.metadata().named("stat", &target)?));
         // The common pool only saves room: nothing is lost when this name is missing after a crash.

@@ -107,6 +107,22 @@ pub(crate) fn lock(path: &Path, alone: bool) -> Result<Option<Lock>> {
     }
 }
 
+/// Makes a folder, durably, and locks it for somebody who adds: collection can't take it away again, empty as it is.
+/// What is slow, making it durable, is done under the lock: collection that never rests would always be faster.
+pub(crate) fn hold_folder(path: &Path) -> Result<Lock> {
+    loop {
+        let made = path.ancestors().take_while(|folder| !folder.is_dir()).count();
+        match fs::create_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            outcome => outcome.named("mkdir", path)?,
+        }
+        if let Some(lock) = lock(path, false)? {
+            path.ancestors().skip(1).take(made).try_for_each(sync_folder)?;
+            return Ok(lock);
+        }
+    }
+}
+
 /// Moves a file's change time to now, and nothing else that anybody looks at.
 pub(crate) fn touch(path: &Path) -> Result<()> {
     let times = Timestamps {

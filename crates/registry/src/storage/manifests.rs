@@ -55,14 +55,7 @@ impl Storage {
             Reference::Tag(_) => Digest::compute(Algorithm::Sha256, put.bytes),
         };
         let parsed = manifest::parse(put.bytes, put.content_type)?;
-        let folder = self.folder(put.repository);
-        // Collection may take an empty repository away until the lock is ours.
-        let _together = loop {
-            disk::make_folder(&folder)?;
-            if let Some(lock) = disk::lock(&folder, false)? {
-                break lock;
-            }
-        };
+        let _together = disk::hold_folder(&self.folder(put.repository))?;
         if whole {
             self.require(put.repository, &parsed)?;
         }

@@ -325,10 +325,10 @@ fn pushes_and_collection_at_once() {
                 })
             })
             .collect();
-        for pusher in pushers {
-            pusher.join().unwrap();
-        }
+        // The collector must come to its end whatever became of the pushers.
+        let pushed: Vec<_> = pushers.into_iter().map(|pusher| pusher.join()).collect();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
+        pushed.into_iter().for_each(|pushed| pushed.unwrap());
         assert!(collector.join().unwrap() > 0);
     });
 }

@@ -113,10 +113,11 @@ impl Uploads {
         };
         let path = self.path(repository, &lease.id);
         let folder = path.parent().unwrap_or(&path);
+        let _held = disk::hold_folder(&self.storage.folder(repository))?;
         for attempt in 0.. {
             disk::make_folder(folder)?;
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-                // Collection took the empty folder away in between.
+                // Collection of a repository below this one took the empty folder away in between.
                 Err(error) if disk::missing(&error) && attempt < 16 => continue,
                 opened => {
                     let file = opened.named("create", &path)?;
