@@ -2,14 +2,14 @@
 //! commit first, then Dockerfile instructions, then the container's own. It touches no files.
 
 use boxship_api::container::Config;
-use boxship_oci::image::{ContainerConfig, Healthcheck};
-use indexmap::IndexMap;
+use boxship_oci::image::ContainerConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::spec::env;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, spec};
 
-/// The configuration of an image of `container`: `asked` (the container's when `None`) after the instructions
+/// The configuration of an image of `container`: `asked` (the container's when nothing is) after the instructions
 /// `changes`, and the container's where these leave something open.
 pub(super) fn config(
     asked: Option<&Config>,
@@ -17,75 +17,34 @@ pub(super) fn config(
     container: &Config,
 ) -> Result<ContainerConfig> {
     let container = kept(container)?;
-    let asked = asked.map(kept).transpose()?.unwrap_or_else(|| container.clone());
-    let asked = boxship_image::changes::apply(asked, changes).map_err(super::error::from_image)?;
-    Ok(merged(asked, container))
+    let asked = asked.filter(|asked| **asked != Config::default()).map(kept).transpose()?;
+    let changed = boxship_image::changes::apply(asked.unwrap_or_else(|| container.clone()), changes);
+    let mut config = converted(&changed.map_err(super::error::from_image)?)?;
+    spec::inherit(&mut config, &container);
+    kept(&config)
 }
 
-/// The part of a container's configuration that an image keeps: the two have the same names on the wire.
+/// The part of a container's configuration that an image keeps.
 fn kept(config: &Config) -> Result<ContainerConfig> {
-    let failed = |error| Error::caused(Kind::Internal, "convert configuration", error);
-    let mut value = serde_json::to_value(config).map_err(failed)?;
+    let mut value: Value = converted(config)?;
     if let Value::Object(fields) = &mut value {
         fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
         // Its host name is the container's own.
         fields.retain(|name, _| name != "Hostname" && name != "Domainname");
     }
-    serde_json::from_value(value).map_err(failed)
+    converted(&value)
 }
 
-/// Lists and maps have what both have; of what is in both, and of single values, `asked` counts.
-fn merged(mut asked: ContainerConfig, container: ContainerConfig) -> ContainerConfig {
-    // Whoever names a program doesn't want another's arguments.
-    if asked.entrypoint.as_ref().is_none_or(Vec::is_empty) {
-        if asked.cmd.as_ref().is_none_or(Vec::is_empty) {
-            asked.cmd = container.cmd;
-            asked.args_escaped = container.args_escaped;
-        }
-        asked.entrypoint = asked.entrypoint.or(container.entrypoint);
-    }
-    for entry in container.env {
-        if !asked.env.iter().any(|known| env::name(known) == env::name(&entry)) {
-            asked.env.push(entry);
-        }
-    }
-    add(&mut asked.exposed_ports, container.exposed_ports);
-    add(&mut asked.volumes, container.volumes);
-    add(&mut asked.labels, container.labels);
-    asked.healthcheck = match (asked.healthcheck, container.healthcheck) {
-        (Some(asked), Some(container)) => Some(checked(asked, container)),
-        (asked, container) => asked.or(container),
-    };
-    ContainerConfig {
-        user: asked.user.or(container.user),
-        working_dir: asked.working_dir.or(container.working_dir),
-        shell: asked.shell.filter(|shell| !shell.is_empty()).or(container.shell),
-        stop_signal: asked.stop_signal.or(container.stop_signal),
-        ..asked
-    }
-}
-
-fn add<V>(asked: &mut IndexMap<String, V>, container: IndexMap<String, V>) {
-    for (key, value) in container {
-        asked.entry(key).or_insert(value);
-    }
-}
-
-/// Zero and nothing inherit, here as in a Dockerfile.
-fn checked(asked: Healthcheck, container: Healthcheck) -> Healthcheck {
-    let or = |asked: i64, container: i64| if asked == 0 { container } else { asked };
-    Healthcheck {
-        test: if asked.test.is_empty() { container.test } else { asked.test },
-        interval: or(asked.interval, container.interval),
-        timeout: or(asked.timeout, container.timeout),
-        start_period: or(asked.start_period, container.start_period),
-        start_interval: or(asked.start_interval, container.start_interval),
-        retries: or(asked.retries, container.retries),
-    }
+/// A configuration as another type: they have the same names on the wire.
+fn converted<T: DeserializeOwned>(config: &impl Serialize) -> Result<T> {
+    let value = serde_json::to_value(config).and_then(serde_json::from_value);
+    value.map_err(|error| Error::caused(Kind::Internal, "convert configuration", error))
 }
 
 #[cfg(test)]
 mod tests {
+    use indexmap::IndexMap;
+
     use super::*;
 
     fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
@@ -108,15 +67,21 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_counts_and_the_rest_is_the_containers() {
-        const CONTAINER: &str = r#"{"User":"u","Entrypoint":["e"],"Cmd":["c"],"Env":["PATH=/bin","A=1"],
-            "Labels":{"l":"v"},"ExposedPorts":{"80/tcp":{}},"Volumes":{"/v":{}},"WorkingDir":"/w",
+        const CONTAINER: &str = r#"{"User":"u","Entrypoint":["e"],"Cmd":["c"],"Env":["PATH=/bin","A=1","A=3"],
+            "OnBuild":["RUN x"],"Labels":{"l":"v"},"ExposedPorts":{"80/tcp":{}},"Volumes":{"/v":{}},"WorkingDir":"/w",
             "StopSignal":"INT","Shell":["s"],"Healthcheck":{"Test":["CMD","t"],"Interval":5,"Retries":2}}"#;
         let container: Config = read(CONTAINER);
         for (asked, changes, fields) in [
             ("null", &[][..], r#"{}"#),
             ("{}", &[][..], r#"{}"#),
-            ("{}", &["ENV A=2"][..], r#"{"Env":["A=2","PATH=/bin"]}"#),
-            ("null", &["ENV A=2"][..], r#"{"Env":["PATH=/bin","A=2"]}"#),
+            (r#"{"Tty":true}"#, &[][..], r#"{"Shell":null,"OnBuild":null}"#),
+            ("{}", &["ENV A=2"][..], r#"{"Env":["PATH=/bin","A=2","A=3"]}"#),
+            ("null", &["ENV A=2"][..], r#"{"Env":["PATH=/bin","A=2","A=3"]}"#),
+            (
+                r#"{"Env":["Z=1"]}"#,
+                &["ENV A=2"][..],
+                r#"{"Env":["Z=1","A=2","PATH=/bin"],"Shell":null,"OnBuild":null}"#,
+            ),
             ("null", &["CMD x"][..], r#"{"Cmd":["/bin/sh","-c","x"]}"#),
             ("null", &["ENTRYPOINT [\"x\"]"][..], r#"{"Entrypoint":["x"],"Cmd":null}"#),
             ("{}", &["ENTRYPOINT [\"x\"]"][..], r#"{"Entrypoint":["x"],"Cmd":null}"#),
@@ -130,9 +95,10 @@ mod tests {
                 r#"{"User":"x","WorkingDir":"/x","StopSignal":"HUP"}"#,
             ),
             (
-                r#"{"Healthcheck":{"Interval":7}}"#,
+                r#"{"Healthcheck":{"Interval":7},"Volumes":{"/z":{}}}"#,
                 &[][..],
-                r#"{"Healthcheck":{"Test":["CMD","t"],"Interval":7,"Retries":2}}"#,
+                r#"{"Healthcheck":{"Test":["CMD","t"],"Interval":7,"Retries":2},"Volumes":{"/z":{},"/v":{}},
+                    "Shell":null,"OnBuild":null}"#,
             ),
         ] {
             let mut expected: Value = read(CONTAINER);

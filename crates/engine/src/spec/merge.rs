@@ -1,6 +1,7 @@
-//! What a container inherits from its image: everything the request leaves open.
+//! What a container inherits from its image, and an image from the container that it is made of: everything the
+//! request leaves open. One function for both, as in Docker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use boxship_api as api;
 use boxship_oci as oci;
@@ -24,7 +25,8 @@ pub fn merge_image(config: &mut api::container::Config, image: &oci::ImageConfig
     Ok(())
 }
 
-fn inherit(config: &mut api::container::Config, image: &oci::image::ContainerConfig) {
+/// Takes over what `config` leaves open. What Docker doesn't inherit (the shell, `ONBUILD`, the time to stop) isn't.
+pub fn inherit(config: &mut api::container::Config, image: &oci::image::ContainerConfig) {
     inherit_command(config, image);
     inherit_env(config, &image.env);
     inherit_maps(config, image);
@@ -49,16 +51,23 @@ fn inherit_command(config: &mut api::container::Config, image: &oci::image::Cont
     }
     if config.cmd.as_ref().is_none_or(|list| list.is_empty()) {
         config.cmd = image.cmd.clone().map(api::StrSlice);
+        config.args_escaped = image.args_escaped;
     }
     if config.entrypoint.is_none() {
         config.entrypoint = image.entrypoint.clone().map(api::StrSlice);
     }
 }
 
+/// Who names no variable gets the image's as they are; else each name is there once, and the first counts.
 fn inherit_env(config: &mut api::container::Config, image: &[String]) {
     let mut mine = config.env.take().unwrap_or_default();
-    let have: std::collections::HashSet<String> = mine.iter().map(|entry| name(entry).to_owned()).collect();
-    mine.extend(image.iter().filter(|entry| !have.contains(name(entry))).cloned());
+    if mine.is_empty() {
+        mine = image.to_vec();
+    } else {
+        let mut have: HashSet<&str> = mine.iter().map(|entry| name(entry)).collect();
+        let new: Vec<String> = image.iter().filter(|entry| have.insert(name(entry))).cloned().collect();
+        mine.extend(new);
+    }
     config.env = Some(mine);
 }
 
@@ -134,6 +143,21 @@ mod tests {
         }
         let error = merge_image(&mut request("{}"), &image("{}")).unwrap_err();
         assert_eq!(error.to_string(), "no command specified");
+    }
+
+    #[test]
+    fn variables() {
+        let images = image(r#"{"Env":["A=2","C=1","C=2"],"Cmd":["c"]}"#);
+        for (asked, expect) in [
+            ("{}", vec!["A=2", "C=1", "C=2"]),
+            (r#"{"Env":[]}"#, vec!["A=2", "C=1", "C=2"]),
+            (r#"{"Env":["A=1","A=3"]}"#, vec!["A=1", "A=3", "C=1"]),
+            (r#"{"Env":["C"]}"#, vec!["C", "A=2"]),
+        ] {
+            let mut config = request(asked);
+            merge_image(&mut config, &images).unwrap();
+            assert_eq!(config.env.unwrap(), expect, "{asked}");
+        }
     }
 
     #[test]

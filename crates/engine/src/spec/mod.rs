@@ -36,7 +36,7 @@ use crate::{EngineConfig, Result};
 pub use facts::{Facts, gather, prepare_sources};
 pub use generate::{generate, specification};
 pub use host::{Cpuset, Host, Limits};
-pub use merge::{command_line, merge_image};
+pub use merge::{command_line, inherit, merge_image};
 pub use mount_points::mount_points;
 pub use process::exec_process;
 pub use validate::{DEFAULT_RUNTIME, validate, validate_update};
