@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 
+use boxship_oci::Reference;
 use boxship_sys::error::plain;
 
 /// The outcome of an operation of the engine.
@@ -113,9 +114,13 @@ impl Error {
         Self::conflict(format!("Container {id} is restarting, wait until the container is running"))
     }
 
-    /// `No such image: x:latest`.
+    /// `No such image: x:latest`; of what can't be an image's name or identifier, why it can't.
     pub fn no_image(reference: &str) -> Self {
-        Self::not_found(format!("No such image: {reference}"))
+        let is_id = reference.len() == 64 && reference.bytes().all(|b| b.is_ascii_hexdigit());
+        match Reference::parse(reference) {
+            Err(error) if !is_id => Self::invalid(error.to_string()),
+            _ => Self::not_found(format!("No such image: {reference}")),
+        }
     }
 }
 
@@ -134,8 +139,11 @@ impl From<boxship_api::filters::InvalidFilter> for Error {
 impl From<boxship_store::Error> for Error {
     fn from(source: boxship_store::Error) -> Self {
         use boxship_store::Error as Store;
+        if let Store::NoSuchImage(reference) = &source {
+            return Self::no_image(reference);
+        }
         let kind = match &source {
-            Store::NoSuchImage(_) | Store::NoSuchBlob(_) | Store::NoSuchLayer(_) => Kind::NotFound,
+            Store::NoSuchBlob(_) | Store::NoSuchLayer(_) => Kind::NotFound,
             Store::Ambiguous(_) => Kind::Invalid,
             Store::Locked(_) => Kind::Unavailable,
             _ => Kind::Internal,
@@ -175,10 +183,24 @@ mod tests {
 
     #[test]
     fn wordings_and_kinds() {
+        use boxship_store::Error as Store;
+        let id = "ab".repeat(32);
+        let (whole, no_id) = (&format!("sha256:{id}"), &format!("No such image: {id}"));
         let table = [
             (Error::no_container("x"), Kind::NotFound, "No such container: x"),
             (Error::not_running("x"), Kind::Conflict, "container x is not running"),
             (Error::no_image("a:latest"), Kind::NotFound, "No such image: a:latest"),
+            (Error::no_image(&id), Kind::NotFound, no_id),
+            (Error::no_image(whole), Kind::NotFound, &format!("No such image: {whole}")),
+            (
+                Error::no_image("X"),
+                Kind::Invalid,
+                "invalid reference format: repository name (library/X) must be lowercase",
+            ),
+            (Error::no_image("a:b:c"), Kind::Invalid, "invalid reference format"),
+            (Error::no_image("-"), Kind::Invalid, "invalid reference format"),
+            (Store::NoSuchImage("a@b".into()).into(), Kind::Invalid, "invalid reference format"),
+            (Store::NoSuchImage("a:b".into()).into(), Kind::NotFound, "No such image: a:b"),
         ];
         for (error, kind, text) in table {
             assert_eq!(error.kind(), kind);
