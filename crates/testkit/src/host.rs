@@ -201,16 +201,19 @@ impl Host {
     }
 
     /// Runs `boxship` with these arguments to its end.
+    #[track_caller]
     pub fn boxship<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
         Ran::of(self.boxship_command().args(arguments))
     }
 
     /// Runs the stock `docker` with these arguments to its end.
+    #[track_caller]
     pub fn docker<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
         Ran::of(self.docker_command().args(arguments))
     }
 
     /// Splits `line` at spaces and runs it with `boxship`.
+    #[track_caller]
     pub fn run(&self, line: &str) -> Ran {
         self.boxship(line.split_whitespace())
     }

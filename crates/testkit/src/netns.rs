@@ -49,6 +49,7 @@ impl Namespace {
     }
 
     /// Runs a command inside to its end; `line` is split at spaces.
+    #[track_caller]
     pub fn run(&self, line: &str) -> Ran {
         let mut words = line.split_whitespace();
         let program = words.next().expect("a command has a name");
@@ -56,6 +57,7 @@ impl Namespace {
     }
 
     /// The same with a shell, for pipes and quotes.
+    #[track_caller]
     pub fn shell(&self, script: &str) -> Ran {
         Ran::of(self.command("sh").args(["-c", script]))
     }

@@ -37,7 +37,11 @@ impl Ran {
     /// Runs a command to its end, without standard input; panics when it doesn't end.
     #[track_caller]
     pub fn of(command: &mut Command) -> Ran {
-        Ran::within(PATIENCE, command).unwrap_or_else(|why| panic!("{why}"))
+        match Ran::within(PATIENCE, command) {
+            Ok(ran) => ran,
+            // Not in a closure: it would forget the caller.
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// The same for who must not panic; the error says everything.
@@ -51,8 +55,10 @@ impl Ran {
     #[track_caller]
     pub fn to_end(child: Child) -> Ran {
         let line = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap_or_default();
-        Ran::end_of(PATIENCE, String::from_utf8_lossy(&line).replace('\0', " "), child)
-            .unwrap_or_else(|why| panic!("{why}"))
+        match Ran::end_of(PATIENCE, String::from_utf8_lossy(&line).replace('\0', " "), child) {
+            Ok(ran) => ran,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     fn end_of(patience: Duration, command: String, mut child: Child) -> Result<Ran, String> {
