@@ -189,6 +189,8 @@ fn complete(thing: &mut Json) {
 
 /// The same for a network: the fields of a subnet that has no gateway, no range, no addresses kept apart.
 fn complete_network(thing: &mut Json) {
+    thing.fill("", "Peers", Json::Null);
+    thing.fill("", "Services", Json::Object(Vec::new()));
     let config = thing.at("IPAM").and_then(|ipam| ipam.at("Config"));
     let Some(Json::List(subnets)) = config else { return };
     for subnet in subnets {

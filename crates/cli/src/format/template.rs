@@ -2,6 +2,7 @@
 //!
 //! Two traits of Go's templates are made here, for the template crate has them not: a field that isn't there is an
 //! error with its place, and an absent object (`.State.Health`) is false in `if` and an error when one looks into it.
+//! A key that a map hasn't (`.Config.Labels.x`) is no error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -49,6 +50,23 @@ const POINTERS: &[&str] = &[
     "Server",
 ];
 
+/// Fields that are maps in Docker's types: what they lack is `<no value>`.
+const MAPS: &[&str] = &[
+    "Annotations",
+    "Containers",
+    "DriverOpts",
+    "ExposedPorts",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+    "Volumes",
+];
+
 /// A parsed template.
 pub struct Template {
     source: String,
@@ -90,15 +108,21 @@ impl Template {
 
     fn run(&self, data: &Json, headings: bool) -> Result<String, String> {
         match self.attempt(data, headings, MissingKey::Error) {
-            // What is missing deeper in a type of Docker is missing in a map, where Go doesn't mind.
-            Err(gotmpl::TemplateError::MissingKey { key })
-                if self.kind.is_some() && !self.deep && self.is_nested(&key) =>
-            {
+            Err(gotmpl::TemplateError::MissingKey { key }) if self.may_lack(&key) => {
                 self.attempt(data, headings, MissingKey::Invalid)
             }
             other => other,
         }
         .map_err(|error| self.explain(&error))
+    }
+
+    /// Whether a field is asked of a map, where Go doesn't mind that it is missing.
+    fn may_lack(&self, key: &str) -> bool {
+        match self.kind {
+            // What is missing deeper in a type of Docker is missing in a map.
+            Some(_) => !self.deep && self.is_nested(key),
+            None => MAPS.iter().any(|map| self.find(&format!(".{map}.{key}")).is_some()),
+        }
     }
 
     /// Whether a field is asked of something that is a field itself.
@@ -184,15 +208,18 @@ impl Template {
         POINTERS.iter().copied().find(|absent| self.source.contains(&format!(".{absent}.{key}")))
     }
 
+    /// The first place of these fields, whole.
+    fn find(&self, fields: &str) -> Option<usize> {
+        let goes_on = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let mut found = self.source.match_indices(fields).map(|(at, _)| at);
+        found.find(|at| !self.source[at + fields.len()..].starts_with(goes_on))
+    }
+
     /// Where a field is named: line, column and the whole expression.
     fn place(&self, key: &str) -> (usize, usize, String) {
         let name = format!(".{key}");
         let part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
-        let at = self.source.match_indices(&name).map(|(at, _)| at).find(|at| {
-            !self.source[at + name.len()..]
-                .starts_with(|letter: char| letter.is_alphanumeric() || letter == '_')
-        });
-        let Some(at) = at else { return (1, 0, name) };
+        let Some(at) = self.find(&name) else { return (1, 0, name) };
         let begin = self.source[..at].rfind(|letter| !part(letter)).map_or(0, |before| before + 1);
         let end = self.source[at..].find(|letter| !part(letter)).map_or(self.source.len(), |end| at + end);
         let line = self.source[..begin].matches('\n').count() + 1;
@@ -467,6 +494,19 @@ mod tests {
         assert!(
             template("{{.Nope}}").unwrap_err().contains("can't evaluate field Nope in type *events.Message")
         );
+    }
+
+    #[test]
+    fn what_is_inspected_has_maps_that_may_lack_a_key() {
+        for (template, expected) in [
+            ("{{.Labels.zz}} {{.Labels.a}}", "<no value> 1"),
+            ("{{.Name}} {{.Labels.Name}}", "/x <no value>"),
+            ("{{with .Labels.zz}}yes{{else}}no{{end}}", "no"),
+            ("{{.Labels.zz.deeper}}", "<no value>"),
+        ] {
+            assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
+        }
+        assert!(render("{{.Policy.zz}}").is_err() && render("{{.Labels.a}}{{.zz}}").is_err());
     }
 
     #[test]
