@@ -232,7 +232,8 @@ impl Job<'_> {
         Ok(Descriptor::new(OCI_LAYER_GZIP, blob.digest, blob.size))
     }
 
-    /// Tells how the sending goes: `at` of `size` bytes.
+    /// Tells how the sending goes: `at` of `size` bytes. It never goes back, though `at` may: it is estimated while a
+    /// layer is compressed, and what a broken connection lost is sent again.
     async fn watch<T>(
         &self,
         id: &str,
@@ -248,7 +249,7 @@ impl Job<'_> {
                 done = &mut sending => Some(done),
                 _ = tick.tick() => None,
             };
-            let at = at().min(size);
+            let at = at().clamp(told, size);
             if at != told {
                 told = at;
                 let progress = Some((at, size));
