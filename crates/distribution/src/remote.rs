@@ -7,7 +7,7 @@ use boxship_oci::{Descriptor, Digest, Reference};
 
 use crate::auth::Credentials;
 use crate::client::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::manifest::MAX_CONFIG;
 use crate::repository::{Fetched, Repository};
 use crate::session::Session;
@@ -20,7 +20,8 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The repository of a reference, at the first of the registry's addresses that answers.
+    /// The repository of a reference, at the first of the registry's addresses that answers. When none does, the
+    /// first one's failure is told, as by Docker, unless it was that it speaks no TLS.
     pub async fn open(
         settings: &Settings,
         reference: &Reference,
@@ -28,7 +29,7 @@ impl Remote {
     ) -> Result<Remote> {
         let transport = Transport::new(settings.proxies.clone(), settings.timeouts, &settings.user_agent);
         let transport = Arc::new(transport);
-        let mut last = None;
+        let mut first: Option<Error> = None;
         for endpoint in settings.hosts.endpoints(reference.domain()).await? {
             if !endpoint.official {
                 continue;
@@ -40,11 +41,15 @@ impl Remote {
                     let path = reference.path().to_owned();
                     return Ok(Remote { repository: Repository { session: Arc::new(session), path } });
                 }
-                Err(error) if error.is_unreachable() => last = Some(error),
+                Err(error) if error.is_unreachable() => {
+                    let plain =
+                        |error: &Error| matches!(error, Error::Request { source: Failure::Plain, .. });
+                    first = Some(first.filter(|known| !plain(known)).unwrap_or(error));
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::Configuration("no server to ask".into())))
+        Err(first.unwrap_or_else(|| Error::Configuration("no server to ask".into())))
     }
 
     /// A manifest or index by tag or digest, verified.

@@ -161,6 +161,9 @@ fn manifest_lists_are_the_stock_clients() {
     same("manifest push REG/all:1");
     assert!(same("manifest inspect --insecure REG/all:1").contains("\"variant\": \"v7\""));
     same("manifest inspect --insecure -v REG/all:1");
+    // Nobody listens there.
+    same("manifest inspect 127.0.0.1:9/one:1");
+    same("manifest create --insecure REG/none:1 127.0.0.1:9/one:1");
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod push;
 mod rm;
 
 use boxship_api::auth::AuthConfig;
-use boxship_distribution::{Credentials, FOLDERS, Fetched, Hosts, Kind, Remote, Settings};
+use boxship_distribution::{Credentials, Error, FOLDERS, Fetched, Hosts, Kind, Remote, Settings};
 use boxship_oci::Reference;
 
 use crate::command::Group;
@@ -65,7 +65,20 @@ async fn remote(invocation: &Invocation, reference: &Reference) -> Result<Remote
     };
     let settings = Settings { hosts, proxies: proxies()?, ..Settings::default() };
     let auth = invocation.credentials().get(key(reference.domain()))?;
-    Remote::open(&settings, reference, credentials(auth)).await.map_err(failed)
+    Remote::open(&settings, reference, credentials(auth)).await.map_err(unopened)
+}
+
+/// Why there is nobody to talk to.
+fn unopened(error: Error) -> Failure {
+    let unreachable = error.is_unreachable();
+    let failure = failed(error);
+    match unreachable {
+        true => Failure::new(format!(
+            "failed to configure transport: error pinging v2 registry: {}",
+            failure.message()
+        )),
+        false => failure,
+    }
 }
 
 fn credentials(auth: AuthConfig) -> Credentials {
@@ -90,6 +103,6 @@ async fn fetched(remote: &Remote, reference: &Reference) -> Result<Fetched> {
     })
 }
 
-fn failed(error: boxship_distribution::Error) -> Failure {
+fn failed(error: Error) -> Failure {
     Failure::new(boxship_sys::error::plain(&error.to_string()))
 }
