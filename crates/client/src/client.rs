@@ -319,9 +319,13 @@ impl Client {
         let bytes = body.map_err(|e| Error::Exchange(e.to_string()))?.to_bytes();
         let message = match serde_json::from_slice::<ErrorResponse>(&bytes) {
             Ok(error) => error.message,
-            Err(_) => String::from_utf8_lossy(&bytes).trim().to_string(),
+            Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
         };
-        let message = if message.is_empty() { format!("the daemon answered {status}") } else { message };
+        // Some of Docker's messages end in a space.
+        let message = match message.trim() {
+            "" => format!("the daemon answered {status}"),
+            message => message.to_owned(),
+        };
         Err(Error::Daemon { status: status.as_u16(), message })
     }
 

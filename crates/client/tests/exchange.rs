@@ -111,7 +111,7 @@ async fn an_older_daemon_is_asked_again_in_its_own_version() {
 async fn refusals_carry_the_daemons_words() {
     let daemon = Daemon::start("refuses", |line, connection| match line.contains("plain") {
         true => reply(connection, "500 Internal Server Error", "boom\n"),
-        false => reply(connection, "404 Not Found", "{\"message\":\"No such container: x\"}"),
+        false => reply(connection, "404 Not Found", "{\"message\":\"No such container: x \"}"),
     });
     let client = daemon.client();
     let error = client.get::<Value>("/containers/x/json", Query::new()).await.unwrap_err();
