@@ -64,6 +64,12 @@ pub const LISTING: Listing = Listing {
     kind: "*formatter.ContainerContext",
 };
 
+/// What `--format raw` means; its last line is there when sizes are asked for.
+const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
+                   state:{{pad .State 1 0}}\nstatus:{{pad .Status 1 0}}\nnames: {{.Names}}\n\
+                   labels:{{pad .Labels 1 0}}\nports:{{pad .Ports 1 0}}\n";
+const RAW_SIZE: &str = "size: {{.Size}}\n";
+
 async fn ps(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let given = parsed.text("format").unwrap_or_default();
@@ -85,13 +91,20 @@ async fn ps(invocation: &Invocation) -> Result<u8> {
     if parsed.on("quiet") && !given.is_empty() {
         invocation.complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");
     }
-    let format = match given {
-        _ if parsed.on("quiet") => "{{.ID}}".to_string(),
-        "" | "table" if size => format!("{}\t{{{{.Size}}}}", LISTING.table),
-        given => given.to_string(),
-    };
-    invocation.print(shown(&format, &rows)?)?;
+    invocation.print(shown(&template(given, parsed.on("quiet"), size), &rows)?)?;
     Ok(0)
+}
+
+/// The template that a given format stands for.
+fn template(given: &str, quiet: bool, size: bool) -> String {
+    match given {
+        "raw" if quiet => "container_id: {{.ID}}".to_string(),
+        _ if quiet => "{{.ID}}".to_string(),
+        "" | "table" if size => format!("{}\t{{{{.Size}}}}", LISTING.table),
+        "raw" if size => format!("{RAW}{RAW_SIZE}"),
+        "raw" => RAW.to_string(),
+        given => given.to_string(),
+    }
 }
 
 fn shown(format: &str, rows: &[Row]) -> Result<String> {
@@ -234,6 +247,30 @@ mod tests {
             assert!(tried(format).is_ok(), "{format}");
         }
         assert!(tried("{{.Bogus}}").unwrap_err().contains("can't evaluate field Bogus"));
+    }
+
+    #[test]
+    fn raw_is_line_by_line() {
+        let container = Summary {
+            id: "0123456789abcdef".into(),
+            names: Some(vec!["/x".into()]),
+            image: "busybox".into(),
+            command: "true".into(),
+            state: "running".into(),
+            status: "Up 2 seconds".into(),
+            ..Summary::default()
+        };
+        let raw = |quiet, size| {
+            shown(&template("raw", quiet, size), &[row(&container, true)]).map_err(|f| f.message()).unwrap()
+        };
+        let created = time::local(0);
+        let lines = format!(
+            "container_id: 0123456789ab\nimage: busybox\ncommand: \"true\"\ncreated_at: {created}\nstate: running\n\
+             status: Up 2 seconds\nnames: x\nlabels:\nports:\n"
+        );
+        assert_eq!(raw(false, false), format!("{lines}\n"));
+        assert_eq!(raw(false, true), format!("{lines}size: 0B\n\n"));
+        assert_eq!(raw(true, true), "container_id: 0123456789ab\n");
     }
 
     #[test]

@@ -59,6 +59,26 @@ pub const LISTING: Listing = Listing {
 const WITH_DIGEST: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince \
                            }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 
+/// The template that a given format stands for.
+fn template(given: &str, quiet: bool, digests: bool) -> String {
+    match given {
+        "" | "table" if quiet => "{{.ID}}".to_string(),
+        "" | "table" if digests => WITH_DIGEST.to_string(),
+        "raw" if quiet => "image_id: {{.ID}}".to_string(),
+        "raw" => {
+            let digest = if digests { "digest: {{.Digest}}\n" } else { "" };
+            format!(
+                "repository: {{{{.Repository}}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\n\
+                 created_at: {{{{.CreatedAt}}}}\nvirtual_size: {{{{.Size}}}}\n"
+            )
+        }
+        given if given.starts_with("table ") && digests && !given.contains("{{.Digest}}") => {
+            format!("{given}\t{{{{.Digest}}}}")
+        }
+        given => given.to_string(),
+    }
+}
+
 async fn images(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let mut filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
@@ -74,15 +94,7 @@ async fn images(invocation: &Invocation) -> Result<u8> {
     let found: Option<Vec<Summary>> = invocation.client().await?.get("/images/json", query).await?;
     let found = found.unwrap_or_default();
     let digests = parsed.on("digests");
-    let given = parsed.text("format").unwrap_or_default();
-    let format = match given {
-        "" | "table" if parsed.on("quiet") => "{{.ID}}".to_string(),
-        "" | "table" if digests => WITH_DIGEST.to_string(),
-        given if given.starts_with("table ") && digests && !given.contains("{{.Digest}}") => {
-            format!("{given}\t{{{{.Digest}}}}")
-        }
-        given => given.to_string(),
-    };
+    let format = template(parsed.text("format").unwrap_or_default(), parsed.on("quiet"), digests);
     let needs_digest = digests || format.contains("{{.Digest}}");
     let cut = !parsed.on("no-trunc");
     let rows: Vec<Row> = found.iter().flat_map(|image| rows(image, cut, needs_digest, digests)).collect();
@@ -175,6 +187,17 @@ mod tests {
         };
         assert_eq!(shown(false, false), "a 1 <none>\na 2 <none>\nb <none> \n");
         assert_eq!(shown(true, true), format!("a 1 {digest}\na 2 {digest}\nb <none> {digest}\n"));
+        let raw = |quiet, digests| {
+            let rows = &rows(&image, true, digests, digests)[..1];
+            format::listing(&LISTING, &template("raw", quiet, digests), rows)
+                .map_err(|f| f.message())
+                .unwrap()
+        };
+        let rest =
+            format!("image_id: 0123456789ab\ncreated_at: {}\nvirtual_size: 1.23MB\n\n", time::local(0));
+        assert_eq!(raw(false, false), format!("repository: a\ntag: 1\n{rest}"));
+        assert_eq!(raw(false, true), format!("repository: a\ntag: 1\ndigest: {digest}\n{rest}"));
+        assert_eq!(raw(true, false), "image_id: 0123456789ab\n");
         let dangling = Summary { repo_tags: vec![], repo_digests: vec![], ..image };
         let text = format::listing(
             &LISTING,

@@ -50,6 +50,9 @@ const LISTING: Listing = Listing {
     kind: "*network.networkContext",
 };
 
+/// What `--format raw` means.
+const RAW: &str = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n";
+
 async fn ls(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let filters = pairs::filters(&parsed.list("filter")).map_err(Failure::new)?;
@@ -57,14 +60,21 @@ async fn ls(invocation: &Invocation) -> Result<u8> {
     let found: Option<Vec<Network>> = invocation.client().await?.get("/networks", query).await?;
     let mut found = found.unwrap_or_default();
     found.sort_by(|one, other| natural(&one.name, &other.name));
-    let format = match parsed.text("format").unwrap_or_default() {
-        "" | "table" if parsed.on("quiet") => "{{.ID}}",
-        given => given,
-    };
+    let format = template(parsed.text("format").unwrap_or_default(), parsed.on("quiet"));
     let cut = !parsed.on("no-trunc");
     let rows: Vec<Row> = found.iter().map(|network| row(network, cut)).collect();
     invocation.print(format::listing(&LISTING, format, &rows)?)?;
     Ok(0)
+}
+
+/// The template that a given format stands for.
+fn template(given: &str, quiet: bool) -> &str {
+    match given {
+        "" | "table" if quiet => "{{.ID}}",
+        "raw" if quiet => "network_id: {{.ID}}",
+        "raw" => RAW,
+        given => given,
+    }
 }
 
 fn row(network: &Network, cut: bool) -> Row {
@@ -116,5 +126,10 @@ mod tests {
              \"Scope\":\"local\"}\n"
         );
         assert_eq!(shown("{{.Label \"a\"}}"), "b\n");
+        assert_eq!(
+            shown(template("raw", false)),
+            "network_id: 0123456789ab\nname: mine\ndriver: bridge\nscope: local\n\n"
+        );
+        assert_eq!(shown(template("raw", true)), "network_id: 0123456789ab\n");
     }
 }

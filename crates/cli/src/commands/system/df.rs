@@ -45,6 +45,9 @@ const LISTING: Listing = Listing {
 const IMAGES: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}";
 const CONTAINERS: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
 
+/// What `--format raw` means.
+const RAW: &str = "type: {{.Type}}\ntotal: {{.TotalCount}}\nactive: {{.Active}}\nsize: {{.Size}}\nreclaimable: {{.Reclaimable}}\n";
+
 async fn df(invocation: &Invocation) -> Result<u8> {
     let parsed = &invocation.parsed;
     let given = parsed.text("format").unwrap_or_default();
@@ -53,9 +56,13 @@ async fn df(invocation: &Invocation) -> Result<u8> {
         return Err(Failure::new("--verbose with --format is not supported: leave one of them out"));
     }
     let usage: DiskUsage = invocation.client().await?.get("/system/df", Query::new()).await?;
-    let text = if verbose { detailed(&usage)? } else { format::listing(&LISTING, given, &summary(&usage))? };
+    let text = if verbose { detailed(&usage)? } else { brief(given, &usage)? };
     invocation.print(text)?;
     Ok(0)
+}
+
+fn brief(given: &str, usage: &DiskUsage) -> Result<String> {
+    format::listing(&LISTING, if given == "raw" { RAW } else { given }, &summary(usage))
 }
 
 fn summary(usage: &DiskUsage) -> Vec<Row> {
@@ -173,4 +180,18 @@ fn detailed(usage: &DiskUsage) -> Result<String> {
         human(cache_size),
         format::tabs::align(&caches, 10, 3),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_is_line_by_line() {
+        let text = brief("raw", &DiskUsage::default()).map_err(|failure| failure.message()).unwrap();
+        let parts = ["Images", "Containers", "Local Volumes", "Build Cache"];
+        let expected =
+            parts.map(|part| format!("type: {part}\ntotal: 0\nactive: 0\nsize: 0B\nreclaimable: 0B\n\n"));
+        assert_eq!(text, expected.concat());
+    }
 }
