@@ -83,7 +83,9 @@ fn one(part: &Part, verbose: bool) -> Result<String> {
 
 fn several(list: &Reference, parts: &[Part], verbose: bool) -> Result<String> {
     if !verbose {
-        let (_, bytes) = index(list, parts)?;
+        let (_, bytes) = index(list, parts).map_err(|failure| {
+            Failure::new(format!("failed to assemble ManifestDescriptor: {}", failure.message()))
+        })?;
         return Ok(String::from_utf8_lossy(&bytes).into_owned());
     }
     let texts: Vec<String> = parts.iter().map(Part::json).collect::<Result<_>>()?;

@@ -127,8 +127,7 @@ pub fn index(target: &Reference, parts: &[Part]) -> Result<(&'static str, Vec<u8
     for part in parts {
         if part.reference.domain() != target.domain() {
             return Err(Failure::new(format!(
-                "failed to assemble ManifestDescriptor: cannot use source images from a different registry than the \
-                 target image: {} != {}",
+                "cannot use source images from a different registry than the target image: {} != {}",
                 part.reference.domain(),
                 target.domain()
             )));
@@ -240,7 +239,10 @@ mod tests {
             )
         );
         let elsewhere = Reference::parse("other.example/b").unwrap();
-        assert!(index(&elsewhere, &[part]).is_err());
+        let why = index(&elsewhere, &[part]).map_err(|failure| failure.message());
+        let told = "cannot use source images from a different registry than the target image: localhost:5000 != \
+                    other.example";
+        assert_eq!(why.unwrap_err(), told);
     }
 
     #[test]
