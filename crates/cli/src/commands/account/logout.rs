@@ -1,5 +1,7 @@
 //! `logout`: forgets the credentials for a registry.
 
+use indexmap::IndexSet;
+
 use crate::command::{Command, Operands};
 use crate::commands::action;
 use crate::credentials::{HUB, hostname};
@@ -21,16 +23,7 @@ pub const LOGOUT: Command = Command {
 
 async fn logout(invocation: &Invocation) -> Result<u8> {
     let address = invocation.parsed.operand(0);
-    let (shown, keys) = match address {
-        // Beside the account the stock client keeps tokens of a login by browser.
-        "" => (HUB, vec![HUB.to_string(), format!("{HUB}access-token"), format!("{HUB}refresh-token")]),
-        address => {
-            let host = hostname(address);
-            let kept =
-                [address.to_string(), host.to_string(), format!("http://{host}"), format!("https://{host}")];
-            (host, kept.to_vec())
-        }
-    };
+    let (shown, keys) = keys(address);
     invocation.line(format!("Removing login credentials for {shown}"))?;
     let mut credentials = invocation.credentials();
     let failed: Vec<(&String, Failure)> =
@@ -43,4 +36,34 @@ async fn logout(invocation: &Invocation) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// The registry as it is named to the user, and what credentials for it may be kept under, each once.
+fn keys(address: &str) -> (&str, IndexSet<String>) {
+    if address.is_empty() {
+        // Beside the account the stock client keeps tokens of a login by browser.
+        let kept = [HUB.to_owned(), format!("{HUB}access-token"), format!("{HUB}refresh-token")];
+        return (HUB, kept.into());
+    }
+    let host = hostname(address);
+    let kept = [address.to_owned(), host.to_owned(), format!("http://{host}"), format!("https://{host}")];
+    (host, kept.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_once() {
+        for (address, expected) in [
+            ("a:1", &["a:1", "http://a:1", "https://a:1"][..]),
+            ("http://a", &["http://a", "a", "https://a"]),
+            ("https://a", &["https://a", "a", "http://a"]),
+            ("https://a/v1/", &["https://a/v1/", "a", "http://a", "https://a"]),
+        ] {
+            let (_, keys) = keys(address);
+            assert!(keys.iter().eq(expected), "{address}: {keys:?}");
+        }
+    }
 }
