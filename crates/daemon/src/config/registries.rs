@@ -35,10 +35,18 @@ fn mirrors(settings: &Settings) -> Result<Vec<String>, Error> {
                 "invalid mirror: {mirror:?} must be a host, perhaps with a port and a path, without user, query or \
                  fragment"
             ))),
-            Some(_) => Ok(mirror),
+            // As Docker shows them.
+            Some(_) => Ok(format!("{}/", mirror.strip_suffix('/').unwrap_or(&mirror))),
         }
     };
-    settings.list("registry-mirrors").into_iter().map(check).collect()
+    let mut mirrors = Vec::new();
+    for mirror in settings.list("registry-mirrors") {
+        let mirror = check(mirror)?;
+        if !mirrors.contains(&mirror) {
+            mirrors.push(mirror);
+        }
+    }
+    Ok(mirrors)
 }
 
 fn insecure(settings: &Settings) -> Result<Vec<String>, Error> {
@@ -90,11 +98,11 @@ mod tests {
     #[test]
     fn settings_of_registries() {
         let engine = resolved(
-            r#"{"registry-mirrors":["https://m.example/x"],"insecure-registries":["a:5000","10.0.0.0/8"],
+            r#"{"registry-mirrors":["https://m.example/x","http://M:5000","http://n/","http://n"],"insecure-registries":["a:5000","10.0.0.0/8"],
                 "max-concurrent-downloads":7,"proxies":{"https-proxy":"http://p:3128"},"layer-cache-size":"1g"}"#,
         )
         .unwrap();
-        assert_eq!(engine.registry_mirrors, ["https://m.example/x"]);
+        assert_eq!(engine.registry_mirrors, ["https://m.example/x/", "http://M:5000/", "http://n/"]);
         assert_eq!(engine.insecure_registries.len(), 2);
         assert_eq!((engine.max_concurrent_downloads, engine.layer_cache_size), (7, 1 << 30));
         assert_eq!(engine.https_proxy, "http://p:3128");
