@@ -86,8 +86,9 @@ fn instruction(config: &mut ContainerConfig, line: &str, budget: &Cell<usize>) -
         }));
     }
     match &*upper {
-        "CMD" => config.cmd = Some(command(rest)),
-        "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
+        "CMD" => config.cmd = Some(command(config, rest)),
+        "ENTRYPOINT" if rest.is_empty() => config.entrypoint = None,
+        "ENTRYPOINT" => config.entrypoint = Some(command(config, rest)),
         "ENV" => env(config, rest, budget)?,
         "LABEL" => label(config, rest, budget)?,
         "EXPOSE" => expose(config, rest, budget)?,
@@ -101,13 +102,15 @@ fn instruction(config: &mut ContainerConfig, line: &str, budget: &Cell<usize>) -
     Ok(())
 }
 
-/// A JSON array of strings as it stands; anything else by a shell.
-pub(crate) fn command(rest: &str) -> Vec<String> {
-    match serde_json::from_str::<Vec<String>>(rest) {
-        Ok(words) => words,
-        Err(_) if rest.is_empty() => Vec::new(),
-        Err(_) => vec!["/bin/sh".to_owned(), "-c".to_owned(), rest.to_owned()],
+/// A JSON array of strings as it stands; anything else by the shell that the configuration names.
+fn command(config: &ContainerConfig, rest: &str) -> Vec<String> {
+    if let Ok(words) = serde_json::from_str::<Vec<String>>(rest) {
+        return words;
     }
+    let shell = config.shell.clone().filter(|shell| !shell.is_empty());
+    let mut words = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
+    words.extend((!rest.is_empty()).then(|| rest.to_owned()));
+    words
 }
 
 fn one(config: &ContainerConfig, name: &str, rest: &str, budget: &Cell<usize>) -> Result<String> {
@@ -276,6 +279,23 @@ mod tests {
         ] {
             let found = change(lines).unwrap_or_else(|e| panic!("{lines:?}: {e}"));
             assert_eq!(found[key], serde_json::from_str::<serde_json::Value>(expect).unwrap(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_shell_of_the_configuration_is_used() {
+        for (shell, words) in [
+            (None, &["/bin/sh", "-c"][..]),
+            (Some(&[][..]), &["/bin/sh", "-c"]),
+            (Some(&["/bin/ash", "-x", "-c"]), &["/bin/ash", "-x", "-c"]),
+        ] {
+            let own = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+            let config = ContainerConfig { shell: shell.map(own), ..ContainerConfig::default() };
+            let changed = apply(config, &own(&["ENTRYPOINT x y", "CMD z", "HEALTHCHECK CMD h"])).unwrap();
+            assert_eq!(changed.entrypoint.unwrap(), own(&[words, &["x y"]].concat()));
+            assert_eq!(changed.cmd.unwrap(), own(&[words, &["z"]].concat()));
+            assert_eq!(changed.healthcheck.unwrap().test, ["CMD-SHELL", "h"]);
+            assert_eq!(changed.shell, shell.map(own));
         }
     }
 
