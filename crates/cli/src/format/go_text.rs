@@ -60,6 +60,7 @@ const STRUCTS: &[&[&str]] = &[
     &["Subnet", "IPRange?", "Gateway?", "AuxiliaryAddresses?"],
     &["Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address"],
     &["ID", "Attributes"],
+    &["Network"],
 ];
 
 /// Fields that are maps, also when there is nothing in them.
@@ -69,6 +70,7 @@ const MAPS: &[&str] = &[
     "DriverOpts",
     "ExposedPorts",
     "Labels",
+    "Networks",
     "Options",
     "PortBindings",
     "Ports",
@@ -95,11 +97,11 @@ pub fn print(json: &Json, name: &str, pointer: &dyn Fn(&str) -> bool) -> String 
             format!("[{}]", items.join(" "))
         }
         Json::Object(pairs) => match STRUCTS.iter().find(|fields| is_one(pairs, fields)) {
-            Some(fields) => {
+            Some(fields) if !MAPS.contains(&name) => {
                 let values: Vec<String> = fields.iter().map(|field| value(json, field, pointer)).collect();
                 format!("{{{}}}", values.join(" "))
             }
-            None => map(pairs, name, pointer),
+            _ => map(pairs, name, pointer),
         },
     }
 }
@@ -158,6 +160,9 @@ mod tests {
             ("ExposedPorts", r#"{"80/tcp":{}}"#, "map[80/tcp:{}]"),
             ("Labels", "null", "map[]"),
             ("Labels", r#"{"a":"b"}"#, "map[a:b]"),
+            ("Labels", r#"{"Network":"b"}"#, "map[Network:b]"),
+            ("ConfigFrom", r#"{"Network":""}"#, "{}"),
+            ("ConfigFrom", r#"{"Network":"x"}"#, "{x}"),
             ("Health", "null", "<nil>"),
             ("LogConfig", r#"{"Type":"json-file","Config":{}}"#, "{json-file map[]}"),
             (

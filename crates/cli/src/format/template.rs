@@ -25,6 +25,8 @@ struct Texts {
 struct Forms {
     json: String,
     printed: String,
+    /// What `index` finds for a key that isn't there.
+    lacking: Value,
 }
 
 /// The function that every action ends in, and the name of the whole template: both are out of a template's reach.
@@ -66,6 +68,22 @@ const MAPS: &[&str] = &[
     "Tmpfs",
     "Volumes",
 ];
+
+/// Maps of strings: `index` finds an empty one where there is nothing.
+const TEXT_MAPS: &[&str] = &[
+    "Annotations",
+    "AuxiliaryAddresses",
+    "Data",
+    "DriverOpts",
+    "Labels",
+    "Options",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+];
+
+/// Maps of pointers: there `index` finds none.
+const POINTER_MAPS: &[&str] = &["Networks"];
 
 /// A parsed template.
 pub struct Template {
@@ -253,7 +271,8 @@ fn labels_as_function(source: &str) -> String {
 
 fn convert(json: &Json, name: &str, texts: &mut Texts) -> Value {
     let value = match json {
-        Json::Null if POINTERS.contains(&name) => Value::String(Arc::from(String::new())),
+        Json::Null if POINTERS.contains(&name) => string(""),
+        Json::Null if TEXT_MAPS.contains(&name) => Value::Map(Arc::default()),
         Json::Null => Value::List(Arc::from(Vec::new())),
         Json::Unwritten(value) => return convert(value, name, texts),
         Json::Bool(value) => return Value::Bool(*value),
@@ -274,7 +293,13 @@ fn convert(json: &Json, name: &str, texts: &mut Texts) -> Value {
         }
     };
     let printed = go_text::print(json, name, &|name| POINTERS.contains(&name));
-    texts.by_address.insert(address(&value), Forms { json: json.compact(false), printed });
+    // A pointer that is null is the same under any pointer's name.
+    let lacking = match name {
+        name if TEXT_MAPS.contains(&name) => string(""),
+        name if POINTER_MAPS.contains(&name) => convert(&Json::Null, POINTERS[0], texts),
+        _ => Value::Nil,
+    };
+    texts.by_address.insert(address(&value), Forms { json: json.compact(false), printed, lacking });
     texts.kept.push(value.clone());
     value
 }
@@ -294,6 +319,15 @@ impl Texts {
         match self.by_address.get(&address(value)) {
             Some(forms) => forms.json.clone(),
             None => plain(value).compact(false),
+        }
+    }
+
+    /// What lies in a list or a map at a place.
+    fn at(&self, value: &Value, place: &Value) -> gotmpl::Result<Value> {
+        let lacking = || self.by_address.get(&address(value)).map(|forms| forms.lacking.clone());
+        match value.index(place)? {
+            Value::Nil => Ok(lacking().unwrap_or(Value::Nil)),
+            found => Ok(found),
         }
     }
 
@@ -331,7 +365,7 @@ fn functions(texts: Arc<Texts>, headings: bool) -> Vec<(&'static str, Function)>
     };
     let same = || -> Function { Box::new(|arguments| Ok(arguments.first().cloned().unwrap_or(Value::Nil))) };
     let of = |function: Function| if headings { same() } else { function };
-    let (printed, lines) = (texts.clone(), texts.clone());
+    let (printed, lines, places) = (texts.clone(), texts.clone(), texts.clone());
     vec![
         (
             PRINT,
@@ -352,6 +386,14 @@ fn functions(texts: Arc<Texts>, headings: bool) -> Vec<(&'static str, Function)>
             of(Box::new(move |arguments| {
                 Ok(string(arguments.first().map_or("null".into(), |v| texts.json(v))))
             })),
+        ),
+        (
+            "index",
+            Box::new(move |arguments| {
+                let no_value = || wrong("wrong number of args for index: want at least 1 got 0");
+                let (value, at) = arguments.split_first().ok_or_else(no_value)?;
+                at.iter().try_fold(value.clone(), |value, place| places.at(&value, place))
+            }),
         ),
         ("split", of(Box::new(split))),
         ("join", of(Box::new(join))),
@@ -454,7 +496,8 @@ mod tests {
 
     fn render(template: &str) -> Result<String, String> {
         let data = r#"{"Name":"/x","State":{"Status":"running","Pid":7,"Health":null},"Args":["a","b"],"Binds":null,
-                       "Env":[],"Big":18446744073709551615,"Labels":{"b":"2","a":"1"},"Policy":{"Name":"no","MaximumRetryCount":0}}"#;
+                       "Env":[],"Big":18446744073709551615,"Labels":{"b":"2","a":"1"},"Options":null,"Networks":{"b":{"ID":"1"}},
+                       "Ports":{},"Policy":{"Name":"no","MaximumRetryCount":0}}"#;
         Template::new(template, None).render(&serde_json::from_str(data).unwrap())
     }
 
@@ -469,6 +512,10 @@ mod tests {
             ("{{if .State.Health}}yes{{else}}no{{end}}", "no"),
             ("{{range $k, $v := .Labels}}{{$k}}={{$v}};{{end}}", "a=1;b=2;"),
             ("{{index .Labels \"a\"}} {{index .Args 1}}", "1 b"),
+            ("[{{index .Labels \"zz\"}}] [{{index .Options \"zz\"}}]", "[] []"),
+            ("{{index .Networks \"zz\"}} {{json (index .Networks \"zz\")}}", "<nil> null"),
+            ("{{if index .Networks \"zz\"}}yes{{else}}no{{end}}", "no"),
+            ("{{index .Ports \"80/tcp\"}} {{(index .Networks \"b\").ID}}", "<no value> 1"),
             ("{{range .Args}}{{println .}}{{end}}", "a\nb\n"),
             ("{{pad .Name 1 2}}|{{.Big}}", " /x  |18446744073709551615"),
             ("{{index (split \"a:b\" \":\") 1}}", "b"),
