@@ -272,6 +272,26 @@ fn links_and_shared_networks_outlive_a_rename() {
 }
 
 #[test]
+fn a_link_to_what_is_gone_keeps_its_name() {
+    let host = host();
+    host.run("create --name db busybox true").ok();
+    host.run("create --name app --link db:store busybox true").ok();
+    host.run("rm db").ok();
+    let links = || format(&host, "app", "{{json .HostConfig.Links}}");
+    assert_eq!(links(), r#"["/db:/app/store"]"#);
+    for again in [false, true] {
+        if again {
+            // Another one of that name isn't the one that was linked to.
+            host.run("create --name db busybox true").ok();
+        }
+        let failed = host.run("start app");
+        let why = "Cannot link to a non running container: /db AS /app/store";
+        assert!(failed.code == 1 && failed.stderr.contains(why), "{}", failed.stderr);
+        assert_eq!(links(), r#"["/db:/app/store"]"#);
+    }
+}
+
+#[test]
 fn what_is_refused_leaves_nothing() {
     let host = host();
     host.run("network create --subnet 10.77.0.0/24 mine").ok();

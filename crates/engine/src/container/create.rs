@@ -7,7 +7,7 @@ use boxship_store::{Error as StoreError, Image};
 use super::configuration::Configuration;
 use super::handle::Container;
 use super::state::{self, State};
-use super::{log_target, names};
+use super::{links, log_target, names};
 use crate::network::{asked, names::parse_link};
 use crate::{Engine, Error, Kind, Result, error::blocking, spec};
 
@@ -145,7 +145,7 @@ impl Engine {
                      undefined behavior",
                 ));
             }
-            *link = format!("{}:{alias}", found.id);
+            *link = links::kept(&found.id, &found.configuration().name, &alias);
         }
         Ok(())
     }

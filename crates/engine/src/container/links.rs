@@ -14,12 +14,29 @@ use crate::network::names::parse_link;
 use crate::network::publish::exposed;
 use crate::{Engine, Error, Result, error::blocking};
 
-/// Identifiers and aliases of the containers it links to; none where links are something else.
-fn of(host_config: &HostConfig) -> impl Iterator<Item = (String, String)> {
+/// One of a container's links, as its configuration keeps it: `id/name:alias`.
+struct Link {
+    id: String,
+    /// What the other one was called when they were linked: what it still is called when it is gone.
+    name: String,
+    alias: String,
+}
+
+/// A link as it is kept.
+pub(super) fn kept(id: &str, name: &str, alias: &str) -> String {
+    format!("{id}/{name}:{alias}")
+}
+
+/// The containers it links to; none where links are something else.
+fn of(host_config: &HostConfig) -> impl Iterator<Item = Link> {
     let mode = &host_config.network_mode;
     let legacy = !mode.is_user_defined() && mode.container().is_none();
     let links = host_config.links.iter().flatten().filter(move |_| legacy);
-    links.filter_map(|link| parse_link(link))
+    links.filter_map(|link| parse_link(link)).map(|(other, alias)| {
+        // Links of older versions have no name.
+        let (id, name) = other.split_once('/').unwrap_or((&other, &other));
+        Link { id: id.to_owned(), name: name.to_owned(), alias }
+    })
 }
 
 /// Links as inspect tells them: `/db:/web/alias`. `name` knows what the containers are called now.
@@ -28,9 +45,9 @@ pub(super) fn shown(
     name: impl Fn(&str) -> Option<String>,
 ) -> Option<Vec<String>> {
     let shown: Vec<_> = of(&configuration.host_config)
-        .map(|(id, alias)| {
-            let name = name(&id).unwrap_or(id);
-            format!("/{name}:/{}/{alias}", configuration.name)
+        .map(|link| {
+            let name = name(&link.id).unwrap_or(link.name);
+            format!("/{name}:/{}/{}", configuration.name, link.alias)
         })
         .collect();
     (!shown.is_empty()).then_some(shown)
@@ -96,18 +113,20 @@ impl Linked {
 /// The containers it links to on the default bridge; `strict`: they must run, else those that don't are left out.
 fn linked(engine: &Engine, configuration: &Configuration, strict: bool) -> Result<Vec<Linked>> {
     let links = of(&configuration.host_config);
-    let found = links.map(|(id, alias)| linked_to(engine, configuration, &id, alias));
+    let found = links.map(|link| linked_to(engine, configuration, link));
     if strict { found.collect() } else { Ok(found.filter_map(Result::ok).collect()) }
 }
 
-fn linked_to(engine: &Engine, parent: &Configuration, id: &str, alias: String) -> Result<Linked> {
-    let snapshot = engine.inner.registry.find(id)?.snapshot();
+fn linked_to(engine: &Engine, parent: &Configuration, link: Link) -> Result<Linked> {
+    let Link { id, name, alias } = link;
+    let dead = |name: &str| {
+        let names = format!("/{name} AS /{}/{alias}", parent.name);
+        Error::internal(format!("Cannot link to a non running container: {names}"))
+    };
+    let snapshot = engine.inner.registry.find(&id).map_err(|_| dead(&name))?.snapshot();
     let name = &snapshot.configuration.name;
     if !snapshot.state.is_alive() {
-        return Err(Error::internal(format!(
-            "Cannot link to a non running container: /{name} AS /{}/{alias}",
-            parent.name
-        )));
+        return Err(dead(name));
     }
     let endpoints = &snapshot.state.network.endpoints;
     let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network == "bridge") else {
@@ -132,7 +151,7 @@ impl Engine {
         let mut names: HashMap<_, Vec<_>> = HashMap::new();
         for container in self.inner.registry.all() {
             let configuration = container.configuration();
-            for (id, alias) in of(&configuration.host_config) {
+            for Link { id, alias, .. } in of(&configuration.host_config) {
                 names.entry(id).or_default().push(format!("/{}/{alias}", configuration.name));
             }
         }
@@ -148,7 +167,7 @@ impl Engine {
         };
         let missing = || Error::internal(format!("Cannot get parent /{parent} for link name /{plain}"));
         let parent = self.inner.registry.find(parent).map_err(|_| missing())?;
-        if of(&parent.configuration().host_config).all(|(_, other)| other != alias) {
+        if of(&parent.configuration().host_config).all(|link| link.alias != alias) {
             return Err(Error::no_container(name));
         }
         parent.ask(|reply| Request::Unlink { alias: alias.to_owned(), reply }).await
@@ -172,7 +191,7 @@ impl Driver {
         let configuration = self.configuration();
         for other in self.engine.inner.registry.all() {
             let theirs = other.configuration();
-            if of(&theirs.host_config).any(|(id, _)| id == configuration.id) {
+            if of(&theirs.host_config).any(|link| link.id == configuration.id) {
                 other.tell(Request::Refresh);
             }
         }
@@ -214,9 +233,13 @@ mod tests {
     #[test]
     fn links_of_the_default_bridge_only() {
         let mut configuration = Configuration { name: "web".into(), ..Configuration::default() };
-        configuration.host_config.links = Some(vec!["db:data".into(), "/a:/old/b".into()]);
+        let links = ["db:data", "/a:/old/b", "db/old:c", "gone:d"].map(str::to_owned);
+        configuration.host_config.links = Some([&links[..], &[kept("gone", "cache", "e")]].concat());
         let name = |id: &str| (id == "db").then(|| "new".to_owned());
-        assert_eq!(shown(&configuration, name).unwrap(), ["/new:/web/data", "/a:/web/b"]);
+        assert_eq!(
+            shown(&configuration, name).unwrap(),
+            ["/new:/web/data", "/a:/web/b", "/new:/web/c", "/gone:/web/d", "/cache:/web/e"]
+        );
         configuration.host_config.network_mode = "mine".into();
         assert_eq!(shown(&configuration, name), None);
     }
