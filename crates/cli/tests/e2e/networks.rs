@@ -292,6 +292,19 @@ fn a_link_to_what_is_gone_keeps_its_name() {
 }
 
 #[test]
+fn nobody_shares_the_network_of_itself() {
+    let host = host();
+    let failed = host.run("run --name me --network container:me busybox true");
+    assert!(
+        failed.code == 125 && failed.stderr.contains("cannot join own network"),
+        "{} {}",
+        failed.code,
+        failed.stderr
+    );
+    assert_eq!(host.run("ps -aq").ok(), "");
+}
+
+#[test]
 fn what_is_refused_leaves_nothing() {
     let host = host();
     host.run("network create --subnet 10.77.0.0/24 mine").ok();

@@ -6,6 +6,7 @@ use boxship_store::{Error as StoreError, Image};
 
 use super::configuration::Configuration;
 use super::handle::Container;
+use super::specification::joins_itself;
 use super::state::{self, State};
 use super::{links, log_target, names};
 use crate::network::{asked, names::parse_link};
@@ -18,6 +19,11 @@ pub struct CreateOptions {
     pub name: Option<String>,
     /// The wanted platform (`os[/arch[/variant]]`).
     pub platform: Option<String>,
+}
+
+/// A container's name without the stroke before it.
+fn plain(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
 }
 
 /// An image as a container needs it.
@@ -52,7 +58,7 @@ impl Engine {
         let mut warnings = spec::validate(&mut config, &mut host_config, self.config(), &self.inner.host)?;
         let networks = &self.inner.networks;
         let networking = asked::normalize(&host_config, networking_config, &|name| networks.find(name).ok())?;
-        self.name_joined(&mut host_config)?;
+        self.name_joined(&mut host_config, options.name.as_deref())?;
         self.name_linked(&mut host_config)?;
         let found = self.find_image(&config.image).await?;
         warnings.extend(check_platform(&found.config, options.platform.as_deref(), &config.image)?);
@@ -107,14 +113,21 @@ impl Engine {
     }
 
     /// Containers whose namespaces shall be joined must be there; they are kept by identifier, for names may change.
-    /// (No `NotFound`: clients would pull the image.)
-    fn name_joined(&self, host_config: &mut api::container::HostConfig) -> Result<()> {
+    /// (No `NotFound`: clients would pull the image.) `own`: the name that it shall have itself.
+    fn name_joined(&self, host_config: &mut api::container::HostConfig, own: Option<&str>) -> Result<()> {
         let named = |name: Option<&str>| -> Result<Option<String>> {
             let found = name.map(|name| self.inner.registry.find(name)).transpose();
             let found = found.map_err(|error| Error::invalid(error.to_string()))?;
             Ok(found.map(|container| format!("container:{}", container.id)))
         };
-        if let Some(mode) = named(host_config.network_mode.container())? {
+        let network = host_config.network_mode.container();
+        if let (Some(network), Some(own)) = (network, own.map(plain))
+            && plain(network) == own
+            && !self.inner.registry.find(own).is_ok_and(|other| other.configuration().name == own)
+        {
+            return Err(joins_itself());
+        }
+        if let Some(mode) = named(network)? {
             host_config.network_mode = mode.as_str().into();
         }
         if let Some(mode) = named(host_config.ipc_mode.container())? {

@@ -19,7 +19,7 @@ pub(super) fn join(engine: &Engine, configuration: &Configuration) -> Result<Joi
     let ipc = host_config.ipc_mode.container();
     let pid = host_config.pid_mode.container();
     if network.is_some_and(|name| engine.inner.registry.find(name).is_ok_and(|c| c.id == configuration.id)) {
-        return Err(Error::invalid("cannot join own network namespace"));
+        return Err(joins_itself());
     }
     if let Some(name) = ipc {
         check_shareable(engine, name)?;
@@ -29,6 +29,11 @@ pub(super) fn join(engine: &Engine, configuration: &Configuration) -> Result<Joi
         ipc: ipc.map(|name| donor(engine, name, "IPC namespace")).transpose()?,
         pid: pid.map(|name| donor(engine, name, "PID namespace")).transpose()?,
     })
+}
+
+/// A container can't share the network of itself.
+pub(super) fn joins_itself() -> Error {
+    Error::invalid("cannot join own network namespace")
 }
 
 /// The first process of a container whose namespace is joined.
