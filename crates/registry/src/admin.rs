@@ -151,10 +151,8 @@ pub fn remove_repository(storage: &Storage, repository: &RepositoryName) -> Resu
     // What is not empty stays: uploads, and repositories whose names go on from this one.
     let _ = fs::remove_dir(folder.join("_uploads"));
     let top = storage.repositories_folder();
-    for above in folder.ancestors().take_while(|above| *above != top) {
-        if fs::remove_dir(above).is_err() {
-            break;
-        }
+    if fs::remove_dir(&folder).is_ok() {
+        disk::remove_empty_above(&folder, &top);
     }
     disk::sync_folder(&top)?;
     storage.tell_changed()

@@ -318,12 +318,7 @@ impl Run<'_> {
             return;
         }
         self.report.repositories += 1;
-        let top = self.storage.repositories_folder();
-        for above in folder.ancestors().skip(1).take_while(|above| *above != top) {
-            if fs::remove_dir(above).is_err() {
-                return;
-            }
-        }
+        disk::remove_empty_above(folder, &self.storage.repositories_folder());
     }
 
     fn remove(&self, path: &Path) -> Result<()> {

@@ -180,8 +180,9 @@ impl Storage {
         }
         // What is left there is damaged.
         disk::remove_file(&target)?;
-        let _held = disk::hold_folder(&self.folder(to))?;
-        in_folder(&target, || fs::hard_link(source, &target))?.or_else(|error| match error.kind() {
+        let _held = self.hold(to)?;
+        disk::make_folder(target.parent().unwrap_or(&target))?;
+        fs::hard_link(source, &target).map(|()| true).or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Ok(true),
             // Gone in the meantime, or the file has as many names as a file may have.
             io::ErrorKind::NotFound | io::ErrorKind::TooManyLinks => Ok(false),
@@ -215,8 +216,9 @@ impl Storage {
         // The name must never be durable before the content is.
         file.sync_data().named("fsync", draft)?;
         let target = self.blob_path(repository, digest);
-        let _held = disk::hold_folder(&self.folder(repository))?;
-        in_folder(&target, || fs::rename(draft, &target))?.named("rename", &target)?;
+        let _held = self.hold(repository)?;
+        disk::make_folder(target.parent().unwrap_or(&target))?;
+        fs::rename(draft, &target).named("rename", &target)?;
         self.verified.good(Stamp::of(&file.metadata().named("stat", &target)?));
         // The common pool only saves room: nothing is lost when this name is missing after a crash.
         let pool = self.pool_path(digest);
@@ -242,19 +244,6 @@ impl OpenBlob {
     fn stamp_inode(&self) -> u64 {
         self.file.metadata().map_or(0, |metadata| metadata.ino())
     }
-}
-
-/// Gives a file its name, making the folder when it is missing, even if collection takes it away in between.
-fn in_folder(target: &Path, mut action: impl FnMut() -> io::Result<()>) -> Result<io::Result<bool>> {
-    let folder = target.parent().unwrap_or(target);
-    for _ in 0..16 {
-        disk::make_folder(folder)?;
-        match action() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() => continue,
-            done => return Ok(done.map(|()| true)),
-        }
-    }
-    Ok(Err(io::Error::from(io::ErrorKind::NotFound)))
 }
 
 /// Renews a lease that is not fresh. That it could not be is no reason to refuse: reading is not writing.

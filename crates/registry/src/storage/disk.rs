@@ -93,8 +93,11 @@ pub(crate) struct Lock {
 
 /// Locks a folder: shared by those who add, alone for those who take away. `None` when the folder is not there.
 pub(crate) fn lock(path: &Path, alone: bool) -> Result<Option<Lock>> {
+    locked(path, if alone { FlockOperation::LockExclusive } else { FlockOperation::LockShared })
+}
+
+fn locked(path: &Path, operation: FlockOperation) -> Result<Option<Lock>> {
     use std::os::unix::fs::MetadataExt;
-    let operation = if alone { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
     loop {
         let Some(folder) = if_there(File::open(path), "open", path)? else { return Ok(None) };
         rustix::fs::flock(&folder, operation).named("flock", path)?;
@@ -107,18 +110,12 @@ pub(crate) fn lock(path: &Path, alone: bool) -> Result<Option<Lock>> {
     }
 }
 
-/// Makes a folder, durably, and locks it for somebody who adds: collection can't take it away again, empty as it is.
-/// What is slow, making it durable, is done under the lock: collection that never rests would always be faster.
-pub(crate) fn hold_folder(path: &Path) -> Result<Lock> {
-    loop {
-        let made = path.ancestors().take_while(|folder| !folder.is_dir()).count();
-        match fs::create_dir_all(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            outcome => outcome.named("mkdir", path)?,
-        }
-        if let Some(lock) = lock(path, false)? {
-            path.ancestors().skip(1).take(made).try_for_each(sync_folder)?;
-            return Ok(lock);
+/// Removes the folders above one that have become empty, up to `top`; none that somebody holds to add to it.
+pub(crate) fn remove_empty_above(path: &Path, top: &Path) {
+    for above in path.ancestors().skip(1).take_while(|above| *above != top) {
+        let alone = locked(above, FlockOperation::NonBlockingLockExclusive);
+        if !matches!(alone, Ok(Some(_))) || fs::remove_dir(above).is_err() {
+            return;
         }
     }
 }

@@ -55,7 +55,7 @@ impl Storage {
             Reference::Tag(_) => Digest::compute(Algorithm::Sha256, put.bytes),
         };
         let parsed = manifest::parse(put.bytes, put.content_type)?;
-        let _together = disk::hold_folder(&self.folder(put.repository))?;
+        let _together = self.hold(put.repository)?;
         if whole {
             self.require(put.repository, &parsed)?;
         }

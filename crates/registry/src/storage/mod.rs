@@ -20,8 +20,9 @@
 //! of references that could be wrong after a crash, and no moment at which everything must stand still.
 //!
 //! Everything appears by link or rename when it is whole and durable: blob, then manifest, then tag. Everything goes
-//! in the opposite order. Whoever adds a manifest holds the repository's lock with others, whoever takes something
-//! away from it holds it alone, so nothing that a manifest being added needs can go between the look and the write.
+//! in the opposite order. Whoever adds something holds the repository's lock with others, whoever takes something away
+//! from it, or takes its folder, holds it alone: nothing that a manifest being added needs can go between the look and
+//! the write.
 //!
 //! Nothing here knows HTTP, users or rights.
 
@@ -124,6 +125,26 @@ impl Storage {
 
     pub(crate) fn folder(&self, repository: &RepositoryName) -> PathBuf {
         self.repositories_folder().join(repository.as_str())
+    }
+
+    /// Makes a repository's folder, durably, and locks it for somebody who adds: collection can't take it away, empty as
+    /// it is. What is slow, making it durable, is done under the lock: collection that never rests would always be
+    /// faster.
+    pub(crate) fn hold(&self, repository: &RepositoryName) -> Result<disk::Lock> {
+        let (folder, top) = (self.folder(repository), self.repositories_folder());
+        loop {
+            match std::fs::create_dir_all(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                outcome => outcome.named("mkdir", &folder)?,
+            }
+            let Some(lock) = disk::lock(&folder, false)? else { continue };
+            // Nothing comes into it before its name is durable, whoever made it.
+            if !["_uploads", "_blobs", "_manifests"].iter().any(|part| folder.join(part).is_dir()) {
+                let mut above = folder.ancestors().skip(1).take_while(|above| above.starts_with(&top));
+                above.try_for_each(disk::sync_folder)?;
+            }
+            return Ok(lock);
+        }
     }
 
     pub(crate) fn part(&self, repository: &RepositoryName, part: &str) -> PathBuf {

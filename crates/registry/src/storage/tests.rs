@@ -276,6 +276,24 @@ fn an_upload_that_rests_holds_nothing() {
     assert!(!fixture.storage.has_blob(&name("a"), &blob).unwrap());
 }
 
+#[test]
+fn what_somebody_adds_to_stays_when_a_repository_below_goes() {
+    let fixture = fixture();
+    let (storage, folder) = (&fixture.storage, fixture.storage.folder(&name("a/b")));
+    let collected: fn(&Storage) = |storage| assert_eq!(collect(storage, &all_at_once()).unwrap().blobs, 1);
+    let removed: fn(&Storage) = |storage| crate::admin::remove_repository(storage, &name("a/b/c")).unwrap();
+    for go in [collected, removed] {
+        fixture.push("a/b/c", b"content");
+        let held = storage.hold(&name("a/b")).unwrap();
+        go(storage);
+        assert!(folder.is_dir() && !folder.join("c").exists());
+        drop(held);
+        fixture.push("a/b/c", b"content");
+        go(storage);
+        assert!(!storage.repositories_folder().join("a").exists());
+    }
+}
+
 /// Pushes run while collection does, as hard as it can: a push that was acknowledged is whole, and one that lost a
 /// blob to a collection without grace was told so and succeeds when it sends it again.
 #[test]
@@ -298,7 +316,7 @@ fn pushes_and_collection_at_once() {
                 scope.spawn(move || {
                     for round in 0..30 {
                         // Shared content, so that what one push mounts another one's collection would take.
-                        let repository = format!("r{}", round % 3);
+                        let repository = ["r", "r/n", "s/n"][round % 3].to_owned();
                         let texts = [format!("shared {}", round % 5), format!("own {pusher} {round}")];
                         let digest = loop {
                             let layers: Vec<Digest> =

@@ -113,20 +113,12 @@ impl Uploads {
         };
         let path = self.path(repository, &lease.id);
         let folder = path.parent().unwrap_or(&path);
-        let _held = disk::hold_folder(&self.storage.folder(repository))?;
-        for attempt in 0.. {
-            disk::make_folder(folder)?;
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-                // Collection of a repository below this one took the empty folder away in between.
-                Err(error) if disk::missing(&error) && attempt < 16 => continue,
-                opened => {
-                    let file = opened.named("create", &path)?;
-                    let hasher = Some(Hasher::new(algorithm));
-                    lease.writer = Some(Writer { file, path, size: 0, largest: self.largest, hasher });
-                    break;
-                }
-            }
-        }
+        let _held = self.storage.hold(repository)?;
+        disk::make_folder(folder)?;
+        let opened = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = opened.named("create", &path)?;
+        let hasher = Some(Hasher::new(algorithm));
+        lease.writer = Some(Writer { file, path, size: 0, largest: self.largest, hasher });
         Ok(lease)
     }
 
