@@ -54,7 +54,7 @@ impl Remote {
 
     /// A manifest or index by tag or digest, verified.
     pub async fn manifest(&self, reference: &str) -> Result<Fetched> {
-        self.repository.manifest(reference).await
+        self.repository.manifest_by("Get", reference).await
     }
 
     /// An image's configuration, verified.
@@ -69,6 +69,7 @@ impl Remote {
 
     /// Writes a manifest or index under a tag or its digest.
     pub async fn put_manifest(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<Digest> {
-        self.repository.put_manifest(reference, media_type, bytes).await
+        let put = self.repository.put_manifest(reference, media_type, bytes).await;
+        put.map_err(|error| error.asked("Put", &self.repository.url(&format!("manifests/{reference}"))))
     }
 }

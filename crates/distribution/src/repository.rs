@@ -68,12 +68,16 @@ impl Repository {
 
     /// A manifest by tag or digest. By digest, its bytes are what the digest names.
     pub async fn manifest(&self, reference: &str) -> Result<Fetched> {
+        // Docker asks for the digest of a tag first.
+        let verb = if reference.parse::<Digest>().is_ok() { "Get" } else { "Head" };
+        self.manifest_by(verb, reference).await
+    }
+
+    /// The same; `verb` is what Docker does there, for the message when credentials are missing.
+    pub async fn manifest_by(&self, verb: &str, reference: &str) -> Result<Fetched> {
         let make = self.manifest_call(Method::GET, reference);
         let url = make().url;
-        let response = self.patiently(&make).await.map_err(|error| {
-            // Docker asks for the digest of a tag first.
-            error.asked(if reference.parse::<Digest>().is_ok() { "Get" } else { "Head" }, &url)
-        })?;
+        let response = self.patiently(&make).await.map_err(|error| error.asked(verb, &url))?;
         let media_type = media_type(&response);
         let told = content_digest(response.headers());
         let bytes = self.session.body(&url, response, MAX_MANIFEST).await?;

@@ -164,6 +164,11 @@ fn manifest_lists_are_the_stock_clients() {
     // Nobody listens there.
     same("manifest inspect 127.0.0.1:9/one:1");
     same("manifest create --insecure REG/none:1 127.0.0.1:9/one:1");
+    account.ok(&host, "manifest create --insecure REG/one:2 REG/one:1");
+    account.ok(&host, "logout REG");
+    same("manifest inspect --insecure REG/one:1");
+    same("manifest create --insecure REG/none:1 REG/one:1");
+    same("manifest push --insecure REG/one:2");
 }
 
 #[test]

@@ -93,10 +93,13 @@ fn credentials(auth: AuthConfig) -> Credentials {
     }
 }
 
-/// A manifest or index from the registry. One that isn't there, or not for us, is all the same.
+/// A manifest or index from the registry. One that isn't there, or that the registry doesn't let us have, is all the
+/// same.
 async fn fetched(remote: &Remote, reference: &Reference) -> Result<Fetched> {
-    remote.manifest(&asked(reference)).await.map_err(|error| match error.kind() {
-        Kind::NotFound | Kind::Unauthorized => {
+    remote.manifest(&asked(reference)).await.map_err(|error| match (&error, error.kind()) {
+        // Credentials that are missing, or that no token is given for: it wasn't asked for at all.
+        (Error::Told { .. }, Kind::Unauthorized) => failed(error),
+        (_, Kind::NotFound | Kind::Unauthorized) => {
             Failure::new(format!("no such manifest: {}", reference.canonical()))
         }
         _ => failed(error),
