@@ -64,9 +64,10 @@ const STRUCTS: &[&[&str]] = &[
 ];
 
 /// Fields that are maps, also when there is nothing in them.
-const MAPS: &[&str] = &[
+pub(super) const MAPS: &[&str] = &[
     "Annotations",
     "AuxiliaryAddresses",
+    "Containers",
     "DriverOpts",
     "ExposedPorts",
     "Labels",

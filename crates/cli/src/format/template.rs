@@ -52,23 +52,6 @@ const POINTERS: &[&str] = &[
     "Server",
 ];
 
-/// Fields that are maps in Docker's types: what they lack is `<no value>`.
-const MAPS: &[&str] = &[
-    "Annotations",
-    "Containers",
-    "DriverOpts",
-    "ExposedPorts",
-    "Labels",
-    "Networks",
-    "Options",
-    "PortBindings",
-    "Ports",
-    "StorageOpt",
-    "Sysctls",
-    "Tmpfs",
-    "Volumes",
-];
-
 /// Maps of strings: `index` finds an empty one where there is nothing.
 const TEXT_MAPS: &[&str] = &[
     "Annotations",
@@ -139,7 +122,7 @@ impl Template {
         match self.kind {
             // What is missing deeper in a type of Docker is missing in a map.
             Some(_) => !self.deep && self.is_nested(key),
-            None => MAPS.iter().any(|map| self.find(&format!(".{map}.{key}")).is_some()),
+            None => go_text::MAPS.iter().any(|map| self.find(&format!(".{map}.{key}")).is_some()),
         }
     }
 
