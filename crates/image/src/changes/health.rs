@@ -3,7 +3,7 @@
 use boxship_oci::go;
 use boxship_oci::image::Healthcheck;
 
-use super::refuse;
+use super::{array, refuse};
 use crate::Result;
 
 const MILLISECOND: i64 = 1_000_000;
@@ -23,17 +23,18 @@ pub(super) fn parse(rest: &str) -> Result<Healthcheck> {
         "NONE" if command.trim().is_empty() => vec!["NONE".to_owned()],
         "NONE" => return Err(refuse("HEALTHCHECK NONE takes no arguments")),
         "CMD" if command.trim().is_empty() => return Err(refuse("Missing command after HEALTHCHECK CMD")),
-        "CMD" => test(command.trim()),
+        "CMD" => test(command.trim())?,
         "" => return Err(refuse("HEALTHCHECK requires at least one argument")),
         _ => return Err(refuse(format!("Unknown type {kind:?} in HEALTHCHECK (try CMD)"))),
     };
     Ok(check)
 }
 
-fn test(command: &str) -> Vec<String> {
-    match serde_json::from_str::<Vec<String>>(command) {
-        Ok(words) => [vec!["CMD".to_owned()], words].concat(),
-        Err(_) => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+fn test(command: &str) -> Result<Vec<String>> {
+    match array(command)? {
+        Some(words) if words.is_empty() => Err(refuse("Missing command after HEALTHCHECK CMD")),
+        Some(words) => Ok([vec!["CMD".to_owned()], words].concat()),
+        None => Ok(vec!["CMD-SHELL".to_owned(), command.to_owned()]),
     }
 }
 

@@ -86,9 +86,9 @@ fn instruction(config: &mut ContainerConfig, line: &str, budget: &Cell<usize>) -
         }));
     }
     match &*upper {
-        "CMD" => config.cmd = Some(command(config, rest)),
+        "CMD" => config.cmd = Some(command(config, rest)?),
         "ENTRYPOINT" if rest.is_empty() => config.entrypoint = None,
-        "ENTRYPOINT" => config.entrypoint = Some(command(config, rest)),
+        "ENTRYPOINT" => config.entrypoint = Some(command(config, rest)?),
         "ENV" => env(config, rest, budget)?,
         "LABEL" => label(config, rest, budget)?,
         "EXPOSE" => expose(config, rest, budget)?,
@@ -103,14 +103,24 @@ fn instruction(config: &mut ContainerConfig, line: &str, budget: &Cell<usize>) -
 }
 
 /// A JSON array of strings as it stands; anything else by the shell that the configuration names.
-fn command(config: &ContainerConfig, rest: &str) -> Vec<String> {
-    if let Ok(words) = serde_json::from_str::<Vec<String>>(rest) {
-        return words;
+fn command(config: &ContainerConfig, rest: &str) -> Result<Vec<String>> {
+    if let Some(words) = array(rest)? {
+        return Ok(words);
     }
     let shell = config.shell.clone().filter(|shell| !shell.is_empty());
     let mut words = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
     words.extend((!rest.is_empty()).then(|| rest.to_owned()));
-    words
+    Ok(words)
+}
+
+/// The strings of a JSON array; `None` of anything that isn't one.
+fn array(rest: &str) -> Result<Option<Vec<String>>> {
+    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(rest) else { return Ok(None) };
+    let strings = values.into_iter().map(|value| match value {
+        serde_json::Value::String(text) => Ok(text),
+        _ => Err(refuse("when using JSON array syntax, arrays must be comprised of strings only")),
+    });
+    strings.collect::<Result<_>>().map(Some)
 }
 
 fn one(config: &ContainerConfig, name: &str, rest: &str, budget: &Cell<usize>) -> Result<String> {
@@ -174,12 +184,13 @@ fn expose(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Res
 }
 
 fn volume(config: &mut ContainerConfig, rest: &str, budget: &Cell<usize>) -> Result<()> {
-    let paths = match serde_json::from_str::<Vec<String>>(rest) {
-        Ok(paths) => paths
+    let paths = match array(rest)? {
+        Some(paths) if paths.is_empty() => return Err(refuse("VOLUME requires at least one argument")),
+        Some(paths) => paths
             .iter()
             .map(|path| expand(path, &Environment { entries: &config.env, budget }))
             .collect::<Result<_>>()?,
-        Err(_) => fields(rest, &Environment { entries: &config.env, budget })?,
+        None => fields(rest, &Environment { entries: &config.env, budget })?,
     };
     for path in paths {
         if path.trim().is_empty() {
@@ -255,6 +266,7 @@ mod tests {
         for (lines, key, expect) in [
             (&["CMD [\"a\", \"b c\"]"][..], "Cmd", r#"["a","b c"]"#),
             (&["cmd echo $HOME"], "Cmd", r#"["/bin/sh","-c","echo $HOME"]"#),
+            (&["CMD [1"], "Cmd", r#"["/bin/sh","-c","[1"]"#),
             (&["ENTRYPOINT [\"/x\"]"], "Entrypoint", r#"["/x"]"#),
             (&["ENV a=1 b=\"x y\" c='$a'"], "Env", r#"["a=1","b=x y","c=$a"]"#),
             (&["ENV a 1 2  3"], "Env", r#"["a=1 2  3"]"#),
@@ -339,6 +351,12 @@ mod tests {
             ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
             ("HEALTHCHECK --interval=1us CMD x", "Interval \"interval\" cannot be less than 1ms"),
             ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
+            ("HEALTHCHECK CMD []", "Missing command after HEALTHCHECK CMD"),
+            ("HEALTHCHECK CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
+            ("CMD [\"a\", 1]", "when using JSON array syntax, arrays must be comprised of strings only"),
+            ("ENTRYPOINT [null]", "when using JSON array syntax, arrays must be comprised of strings only"),
+            ("VOLUME [[]]", "when using JSON array syntax, arrays must be comprised of strings only"),
+            ("VOLUME []", "VOLUME requires at least one argument"),
             ("LABEL a=\"b", "unexpected end of statement while looking for matching double-quote"),
         ] {
             assert_eq!(change(&[line]).unwrap_err().to_string(), message, "{line}");
