@@ -85,7 +85,7 @@ async fn stalled_and_slow_servers() {
     .await;
     image.put(&fake, "app", "latest");
     let mut settings = super::house::settings();
-    settings.timeouts.stall = Duration::from_secs(2);
+    settings.timeouts.stall = Duration::from_secs(5);
     let house = House::with(settings);
     house.pull(&format!("{}/app", fake.address)).await.unwrap();
     let whole: usize = image.layers.iter().map(Vec::len).sum::<usize>() + image.config.len();
@@ -200,12 +200,14 @@ async fn what_was_interrupted_goes_on_where_it_was() {
     let image = Arc::new(Image::new(&[archive("f", &noise(size, 4))], false));
     let spoiled = image.clone();
     let fake = Fake::start(move |seen, answer| match is_layer(&seen.path, &spoiled) && seen.nth == 0 {
-        true => Answer { slow: Some((100_000, Duration::from_millis(30))), ..answer },
+        true => Answer { stall: Some(size / 2), ..answer },
         false => answer,
     })
     .await;
     image.put(&fake, "app", "latest");
-    let house = House::new();
+    let mut settings = super::house::settings();
+    settings.timeouts.stall = Duration::from_secs(600);
+    let house = House::with(settings);
     let reference = Reference::parse(&format!("{}/app:latest", fake.address)).unwrap();
     let pull = Pull { reference: reference.clone(), platform: None, credentials: Default::default() };
     let (sender, _receiver) = tokio::sync::mpsc::channel(1000);
@@ -225,8 +227,8 @@ async fn what_was_interrupted_goes_on_where_it_was() {
     let (pulled, _) = house.pull(&reference.canonical()).await.unwrap();
     assert_eq!(house.file(&pulled[0], "f"), noise(size, 4));
     let again = before + fake.served() - image.layers[0].len();
-    // What was on its way (100 kB here) and the documents.
-    assert!(again < 250_000, "{again} bytes were fetched again");
+    // The configuration, and a page or two of what was being written.
+    assert!(again < size / 100, "{again} bytes were fetched again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
