@@ -21,11 +21,6 @@ pub struct CreateOptions {
     pub platform: Option<String>,
 }
 
-/// A container's name without the stroke before it.
-fn plain(name: &str) -> &str {
-    name.strip_prefix('/').unwrap_or(name)
-}
-
 /// An image as a container needs it.
 struct Found {
     image: Image,
@@ -121,8 +116,8 @@ impl Engine {
             Ok(found.map(|container| format!("container:{}", container.id)))
         };
         let network = host_config.network_mode.container();
-        if let (Some(network), Some(own)) = (network, own.map(plain))
-            && plain(network) == own
+        if let (Some(network), Some(own)) = (network, own.map(names::plain))
+            && names::plain(network) == own
             && !self.inner.registry.find(own).is_ok_and(|other| other.configuration().name == own)
         {
             return Err(joins_itself());

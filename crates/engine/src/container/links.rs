@@ -9,6 +9,7 @@ use boxship_api::container::HostConfig;
 
 use super::configuration::Configuration;
 use super::driver::Driver;
+use super::names;
 use super::request::Request;
 use crate::network::names::parse_link;
 use crate::network::publish::exposed;
@@ -160,7 +161,7 @@ impl Engine {
 
     /// Removes a link by its name, `web/alias`; the container itself stays.
     pub(super) async fn remove_link(&self, name: &str) -> Result<()> {
-        let plain = name.strip_prefix('/').unwrap_or(name);
+        let plain = names::plain(name);
         let Some((parent, alias)) = plain.rsplit_once('/') else {
             self.inner.registry.find(name)?;
             return Err(Error::internal("Conflict, cannot remove the default link name of the container"));

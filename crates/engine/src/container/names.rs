@@ -11,6 +11,11 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// A name without the slash that Docker writes before it.
+pub(crate) fn plain(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
 /// A name by chance; later attempts end in a digit, so that a free one is found.
 pub(crate) fn generate(attempt: u32) -> String {
     let (adjectives, scientists) = WORDS.split_once("--\n").unwrap_or((WORDS, WORDS));

@@ -33,7 +33,7 @@ impl Registry {
 
     /// Reserves a wanted name for `id`; gives it back without its slash.
     pub(crate) fn reserve(&self, name: &str, id: &str) -> Result<String> {
-        let plain = name.strip_prefix('/').unwrap_or(name);
+        let plain = names::plain(name);
         if !names::is_valid(plain) {
             return Err(Error::invalid(format!(
                 "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
@@ -95,8 +95,9 @@ impl Registry {
         if let Some(container) = tables.by_id.get(reference) {
             return Ok(container.clone());
         }
-        let name = reference.strip_prefix('/').unwrap_or(reference);
-        if let Some(container) = tables.by_name.get(name).and_then(|id| tables.by_id.get(id)) {
+        if let Some(container) =
+            tables.by_name.get(names::plain(reference)).and_then(|id| tables.by_id.get(id))
+        {
             return Ok(container.clone());
         }
         let mut found = tables

@@ -1,6 +1,7 @@
 //! Rename: the new name is reserved, written, shown; then the old one is free.
 
 use super::driver::Driver;
+use super::names::plain;
 use super::request::Request;
 use crate::{Engine, Error, Result, error::blocking};
 
@@ -8,8 +9,7 @@ impl Engine {
     /// `POST /containers/{id}/rename`.
     pub async fn container_rename(&self, reference: &str, name: &str) -> Result<()> {
         let (old, name) = (reference.trim(), name.trim().to_owned());
-        let empty = |name: &str| name.strip_prefix('/').unwrap_or(name).is_empty();
-        if empty(old) || empty(&name) {
+        if plain(old).is_empty() || plain(&name).is_empty() {
             return Err(Error::invalid("Neither old nor new names may be empty"));
         }
         let container = self.inner.registry.find(old)?;
@@ -21,13 +21,13 @@ impl Driver {
     pub(super) async fn rename(&mut self, name: &str) -> Result<()> {
         let mut configuration = (*self.configuration()).clone();
         let old = configuration.name.clone();
-        if name.strip_prefix('/').unwrap_or(name) == old {
+        if plain(name) == old {
             return Err(Error::invalid("Renaming a container with the same name as its current name"));
         }
         let registry = &self.engine.inner.registry;
         // Docker tells a wrong name with its slash here.
         let name = registry
-            .reserve(&format!("/{}", name.strip_prefix('/').unwrap_or(name)), &configuration.id)
+            .reserve(&format!("/{}", plain(name)), &configuration.id)
             .map_err(|error| Error::new(error.kind(), format!("Error when allocating new name: {error}")))?;
         configuration.name = name.clone();
         let (engine, row) = (self.engine.clone(), configuration.clone());
